@@ -1,0 +1,178 @@
+"""What each part may ask of the others. `app.py` decides which classes stand behind these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from detector.types import (
+    Attempt,
+    Batch,
+    Checkpoint,
+    ControlRecord,
+    DeadLetter,
+    Decoded,
+    OutboxEntry,
+    Partition,
+    Position,
+    QueuedEntry,
+    Record,
+    SlotState,
+)
+
+
+class Clock(Protocol):
+    """Wall clock and monotonic clock, so that tests can turn them."""
+
+    def now(self) -> float:
+        """Epoch seconds."""
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+
+
+class Assignment(Protocol):
+    """Who owns partitions is told to this: the source calls it inside `poll`, on the main thread."""
+
+    def assigned(self, partition: Partition, topic_id: str) -> Position | None:
+        """Take the partition over; answer where to read on, or None for the configured start."""
+
+    def revoked(self, partition: Partition) -> None:
+        """Give the partition up in order: checkpoint, commit, close. The source still owns it during the call."""
+
+    def lost(self, partition: Partition) -> None:
+        """The partition is already another's: drop it without writing."""
+
+
+class Source(Protocol):
+    """Where records come from. All calls are made on the main thread.
+
+    A source that cannot reach its log raises SourceUnavailableError from `poll` (and may be polled again: it
+    reconnects by itself); what only the operator can decide raises LogChangedError.
+    """
+
+    def start(self, assignment: Assignment) -> None:
+        """Subscribe. Partitions arrive through `assignment`, at the earliest inside the first `poll`."""
+
+    def poll(self, timeout: float) -> Sequence[Batch]:
+        """Return what has arrived, in log order per partition, waiting at most `timeout` seconds for the first."""
+
+    def pause(self) -> None:
+        """Hand out no more records, but go on polling to stay a member (back-pressure)."""
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+
+    def commit(self, positions: dict[Partition, Position], store_id: str) -> None:
+        """Tell the log how far the checkpoints are (offset = next offset); never blocks for long, never raises."""
+
+    @property
+    def exhausted(self) -> bool:
+        """True when nothing more will ever come (a file read to its end)."""
+
+    @property
+    def replayable(self) -> bool:
+        """True when `assigned` may answer an earlier position and gets the same records again."""
+
+    def close(self) -> None:
+        """Leave the group; revokes what is still owned first."""
+
+
+class Decoder(Protocol):
+    """Turns records into rows. A pure function of the records' bytes and of its configuration."""
+
+    def decode(self, records: Sequence[Record]) -> Decoded:
+        """Decode records in order. Never raises for what a record holds: it becomes a Reject."""
+
+
+class PartitionStore(Protocol):
+    """One partition's state on disk, held under a lock until `close`.
+
+    Called from three threads: reads and `add_control` on the main thread; `write_slots`, `commit_checkpoint` and
+    `commit_alerts` on the writer's; the outbox calls on the delivery thread. Every writing call is durable when it
+    returns and raises StoreFullError where there is no room.
+    """
+
+    @property
+    def partition(self) -> Partition: ...
+
+    # --- read on the main thread, at start and when an entity returns
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the last complete checkpoint; StoreDamagedError where its checksum fails."""
+
+    def alerts_through(self) -> tuple[Position, int]:
+        """Up to where alerts are complete (exclusive), and the number of that block; ((0, 0), 0) at first."""
+
+    def directory(self) -> Iterator[tuple[str, float]]:
+        """Yield (entity, last_seen) of every slot of the last complete checkpoint, in entity order."""
+
+    def read_slots(self, entities: Sequence[str]) -> dict[str, bytes]:
+        """Return the state of those entities as of the last complete checkpoint; unknown ones are left out."""
+
+    def controls(self) -> list[ControlRecord]:
+        """Return all control records in the order they were added."""
+
+    def add_control(self, control: ControlRecord) -> None:
+        """Append a control record, durably."""
+
+    # --- write on the writer's thread
+    def write_slots(self, slots: Iterable[SlotState]) -> int:
+        """Stage changed slots for the next `commit_checkpoint`; returns bytes written.
+
+        Staged slots are invisible to reads, and gone after a crash, until `commit_checkpoint`. One call is one short
+        transaction, so that alert commits fit in between.
+        """
+
+    def commit_checkpoint(
+        self, checkpoint: Checkpoint, forgotten: Sequence[str], rejects: Sequence[DeadLetter], entries: Sequence[OutboxEntry]
+    ) -> int:
+        """Make the staged slots and `checkpoint` current in one transaction; returns bytes written.
+
+        Also deletes the slots of `forgotten` entities, keeps `rejects` in the dead-letter table (bounded: oldest
+        leave first) and adds outbox `entries` (dead letters for a topic).
+        """
+
+    def commit_alerts(self, entries: Sequence[OutboxEntry], through: Position, block: int) -> None:
+        """Add alerts to the outbox and move `alerts_through`, in one transaction."""
+
+    # --- outbox, on the delivery thread
+    def due(self, sink: str, now: float, limit: int) -> list[QueuedEntry]:
+        """Return the oldest undelivered entries of a sink that are due, oldest first."""
+
+    def settle(self, results: Sequence[tuple[QueuedEntry, Attempt, float]]) -> None:
+        """Write what became of entries; the float is when to try again (used for Outcome.RETRY alone).
+
+        DELIVERED entries leave the outbox; REFUSED and GONE ones are kept, marked, and not due again.
+        """
+
+    def backlog(self) -> dict[str, tuple[int, float, int]]:
+        """Per sink: number of undelivered entries, created time of the oldest (0 if none), bytes of their bodies."""
+
+    def close(self) -> None:
+        """Close and unlock. Closing twice is harmless."""
+
+
+class Store(Protocol):
+    """The folder that holds the partitions' stores."""
+
+    @property
+    def id(self) -> str:
+        """A random id of this store, made once: it marks offsets committed to Kafka as this store's."""
+
+    def open(self, partition: Partition) -> PartitionStore:
+        """Open or create; StoreLockedError, StoreDamagedError, StoreNewerError, StoreFullError as the case may be."""
+
+    def partitions(self) -> list[Partition]:
+        """All partitions that have a store here, sorted."""
+
+
+class Sink(Protocol):
+    """A way out. Called on the delivery thread; must bound its own time."""
+
+    @property
+    def name(self) -> str: ...
+
+    def deliver(self, entry: OutboxEntry, attempt: int) -> Attempt:
+        """Try once to send one entry; never raises for what a receiver does."""
+
+    def close(self) -> None: ...
