@@ -12,6 +12,7 @@ from detector.types import (
     ControlRecord,
     DeadLetter,
     Decoded,
+    LogFacts,
     OutboxEntry,
     Partition,
     Position,
@@ -34,8 +35,12 @@ class Clock(Protocol):
 class Assignment(Protocol):
     """Who owns partitions is told to this: the source calls it inside `poll`, on the main thread."""
 
-    def assigned(self, partition: Partition, topic_id: str) -> Position | None:
-        """Take the partition over; answer where to read on, or None for the configured start."""
+    def assigned(self, partition: Partition, log: LogFacts) -> Position | None:
+        """Take the partition over; answer where to read on, or None for the configured start.
+
+        Raises LogChangedError where the log is not the one that the checkpoint knows; the source lets it through
+        `poll` to the caller.
+        """
 
     def revoked(self, partition: Partition) -> None:
         """Give the partition up in order: checkpoint, commit, close. The source still owns it during the call."""

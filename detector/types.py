@@ -78,6 +78,22 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class LogFacts:
+    """What a source knows of a partition's log when it is assigned: enough to tell whether it is still the same log.
+
+    `earliest` and `end` are the first offset kept and the one behind the last. `committed` is the group's committed
+    offset, or None; `committed_store` the id of the store whose daemon committed it, "" where it does not say.
+    Sources without a log leave everything at its default.
+    """
+
+    topic_id: str = ""
+    earliest: int = 0
+    end: int = -1
+    committed: int | None = None
+    committed_store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Decoded rows of one partition in log order: one array entry a row.
 
