@@ -183,6 +183,8 @@ class Broker(Cluster):
             "listener.security.protocol.map": ",".join(f"{name}:{p}" for name, p in protocols.items()),
             "inter.broker.listener.name": "PLAINTEXT",
             "log.dirs": str(self.folder / "logs"),
+            "broker.heartbeat.interval.ms": "500",
+            "broker.session.timeout.ms": "3000",
             "auto.create.topics.enable": "false",
             "group.initial.rebalance.delay.ms": "0",
             "group.min.session.timeout.ms": "1000",
