@@ -1,0 +1,1 @@
+"""The configuration: its settings, how they are read, and how errors in it are told."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from detector.config.units import Bytes, Seconds
+from detector.config.units import Bytes, Count, HttpUrl, Names, Number, Seconds, Whole, instant
 
 
 class Section(BaseModel):
     """A part of the configuration: frozen, unknown keys refused, every field documented."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class Secret(Section):
@@ -27,10 +28,16 @@ class Secret(Section):
     @model_validator(mode="before")
     @classmethod
     def _accept_plain(cls, given: object) -> object:
+        if isinstance(given, (bool, int, float)):
+            message = "a secret is text: put it in quotes"
+            raise ValueError(message)  # noqa: TRY004 - pydantic turns only ValueError into a located message
         return {"value": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Secret:
+        if self.value is not None and not self.value.get_secret_value().strip():
+            message = "the secret is empty"
+            raise ValueError(message)
         if (self.value is None) == (self.file is None):
             message = "give either the secret itself or `file:`, not both and not neither"
             raise ValueError(message)
@@ -40,7 +47,7 @@ class Secret(Section):
         """Return the secret; OSError where its file cannot be read."""
         if self.value is not None:
             return self.value.get_secret_value()
-        assert self.file is not None  # noqa: S101 - the validator has seen to it
+        assert self.file is not None  # the validator has seen to it
         return self.file.read_text(encoding="utf-8").strip()
 
 
@@ -70,7 +77,7 @@ class Sasl(Section):
     """Password, for PLAIN and SCRAM."""
     token: Secret | None = None
     """A fixed bearer token for OAUTHBEARER; with `file:` it is read anew at each login, so it may be rotated."""
-    token_url: str | None = None
+    token_url: HttpUrl | None = None
     """An OAuth 2 token endpoint for OAUTHBEARER (client credentials grant)."""
     client_id: str | None = None
     """Client id for `token_url`."""
@@ -97,8 +104,8 @@ class Sasl(Section):
 class Kafka(Section):
     """How to reach a Kafka cluster."""
 
-    bootstrap_servers: list[str] = Field(default=["127.0.0.1:9092"], min_length=1)
-    """host:port of one or more brokers."""
+    bootstrap_servers: Names = ["127.0.0.1:9092"]
+    """host:port of one or more brokers, as a list or as text with commas."""
     tls: Tls | None = None
     """TLS settings; absent = no TLS."""
     sasl: Sasl | None = None
@@ -114,15 +121,15 @@ class KafkaSource(Section):
 
     kind: Literal["kafka"] = "kafka"
     """Kafka."""
-    topics: list[str] | None = None
-    """Topics by name; or give `pattern`."""
+    topics: Names | None = None
+    """Topics by name, as a list or as text with commas; or give `pattern`."""
     pattern: str | None = None
     """Topics by a regular expression that must match the whole name; new ones are picked up."""
     group: str = "detector"
     """The consumer group; daemons of one group share the partitions."""
     instance_id: str | None = None
     """Static membership: a name unique in the group, so that a restart within `session_timeout` moves nothing."""
-    start: Literal["earliest", "latest"] | str = "earliest"
+    start: str = "earliest"
     """Where to begin a partition that has no checkpoint: `earliest`, `latest`, or a time (RFC 3339)."""
     on_log_changed: Literal["stop", "cold", "resume"] = "stop"
     """What to do with a topic made anew, a log truncated below the checkpoint, or a partition that another store's
@@ -130,7 +137,7 @@ class KafkaSource(Section):
     keep the state and go on at the earliest offset that is left (or at the other store's committed offset)."""
     isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
     """Whether records of aborted transactions are hidden."""
-    max_poll_records: PositiveInt = 8192
+    max_poll_records: Count = 8192
     """Records handed on in one poll, at most."""
     fetch_max_bytes: Bytes = 16 << 20
     """Bytes per fetch, at most."""
@@ -144,6 +151,27 @@ class KafkaSource(Section):
     """The group gives them away when the daemon has not polled for this long."""
     metadata_max_age: Seconds = 30.0
     """How often new topics and partitions are looked for."""
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_compiles(cls, given: str | None) -> str | None:
+        try:
+            re.compile(given or "")
+        except re.error as error:
+            message = f"expected a regular expression, but {error}"
+            raise ValueError(message) from None
+        return given
+
+    @field_validator("start")
+    @classmethod
+    def _start_is_a_place(cls, given: str) -> str:
+        if given not in {"earliest", "latest"}:
+            try:
+                instant(given)
+            except ValueError as error:
+                message = f"expected `earliest`, `latest` or a time: {error}"
+                raise ValueError(message) from None
+        return given
 
     @model_validator(mode="after")
     def _names_topics(self) -> KafkaSource:
@@ -188,7 +216,7 @@ class Timestamp(Section):
 class Registry(Section):
     """A schema registry that speaks Confluent's API, for Avro."""
 
-    url: str
+    url: HttpUrl
     """Its base URL."""
     username: str | None = None
     """User for basic authentication."""
@@ -205,11 +233,11 @@ class Limits(Section):
 
     record_bytes: Bytes = 4 << 20
     """Size of a record's value."""
-    depth: Annotated[int, Field(ge=1, le=256)] = 32
+    depth: Annotated[Whole, Field(ge=1, le=256)] = 32
     """Nesting of a JSON document."""
-    rows: PositiveInt = 100_000
+    rows: Count = 100_000
     """Rows in one record."""
-    entity_bytes: PositiveInt = 256
+    entity_bytes: Count = 256
     """Length of an entity's name in UTF-8."""
     too_old: Seconds = 7 * 86400.0
     """How far an event's time may lie before its record's Kafka timestamp."""
@@ -229,8 +257,11 @@ class Feature(Section):
 
 
 class Events(Section):
-    """How a record becomes rows. A path is names joined by dots (`metrics.cpu`); a name that holds a dot is quoted
-    ("metrics.\\"a.b\\""); `$key` is the record's key and `$headers.NAME` a header."""
+    """How a record becomes rows.
+
+    A path is names joined by dots (`metrics.cpu`); a name that holds a dot is quoted (`metrics."a.b"`); `$key` is the
+    record's key and `$headers.NAME` a header.
+    """
 
     format: Literal["json", "arrow", "avro"] = "json"
     """JSON (one event, or an array of events), Arrow IPC streams, or Avro with a schema registry."""
@@ -245,7 +276,7 @@ class Events(Section):
     where: dict[str, str | int | float | bool] = {}
     """Equality on paths; events that do not match are passed over and counted."""
     registry: Registry | None = None
-    """The schema registry; required for `avro`."""
+    """The schema registry; required for `avro`. It is no part of what decides detection."""
     limits: Limits = Limits()
     """Bounds on what a record may hold."""
 
@@ -264,16 +295,13 @@ class Events(Section):
         if twice:
             message = f"feature names must differ; given twice: {', '.join(sorted(twice))}"
             raise ValueError(message)
-        if self.format == "avro" and self.registry is None:
-            message = "`format: avro` needs `registry`"
-            raise ValueError(message)
         return self
 
 
 class Blocks(Section):
     """When the model changes: only at block boundaries, which the log alone decides."""
 
-    rows: Annotated[int, Field(ge=16, le=4096)] = 256
+    rows: Annotated[Whole, Field(ge=16, le=4096)] = 256
     """A block ends when it holds this many rows."""
     tick: Seconds = 10.0
     """A block ends when the partition's event time enters a new multiple of this."""
@@ -282,7 +310,7 @@ class Blocks(Section):
 class Entities(Section):
     """Bounds on the entities of one partition."""
 
-    limit: PositiveInt = 1_000_000
+    limit: Count = 1_000_000
     """Entities known per partition, at most; rows of further ones are not scored, and counted."""
     evict_after: Seconds = 3600.0
     """An entity unseen for this long (event time) leaves memory; its state stays in the store and returns with it."""
@@ -300,7 +328,7 @@ class Entities(Section):
 class HalfLife(Section):
     """How fast the past fades; the faster of the two where both are given, never where neither is."""
 
-    events: Annotated[float, Field(gt=0)] | None = 200_000
+    events: Annotated[Number, Field(gt=0)] | None = 200_000
     """Rows of a slot after which their weight is halved."""
     time: Seconds | None = None
     """Event time after which their weight is halved."""
@@ -309,28 +337,28 @@ class HalfLife(Section):
 class Model(Section):
     """The online K-Means of a slot."""
 
-    centroids: Annotated[int, Field(ge=1, le=256)] = 16
+    centroids: Annotated[Whole, Field(ge=1, le=256)] = 16
     """Number of centroids, K."""
     half_life: HalfLife = HalfLife()
     """How fast the past fades."""
-    seed_rows: Annotated[int, Field(ge=8, le=4096)] | None = None
+    seed_rows: Annotated[Whole, Field(ge=8, le=4096)] | None = None
     """Rows from which a slot's centroids are seeded (k-means++); absent = 512, or 8 K with an entity field."""
-    warm_up: PositiveInt = 128
+    warm_up: Count = 128
     """Rows that a slot must have learned before its scores count."""
 
 
 class Alerting(Section):
     """When a score becomes an alert."""
 
-    false_alarm_rate: Annotated[float, Field(ge=1e-6, le=1e-1)] = 1e-4
+    false_alarm_rate: Annotated[Number, Field(ge=1e-6, le=1e-1)] = 1e-4
     """The share of normal events that may be flagged; an event is anomalous from score -log10 of it."""
-    critical_decades: Annotated[float, Field(ge=0)] = 2.0
+    critical_decades: Annotated[Number, Field(ge=0)] = 2.0
     """How many decades beyond the threshold an alert is `critical` rather than `warning`."""
     cool_down: Seconds = 300.0
     """After an alert of an entity, this much event time passes without another one."""
-    reference: Annotated[int, Field(ge=1000)] = 100_000
+    reference: Annotated[Whole, Field(ge=1000)] = 100_000
     """Recent scores of the partition, half-life in events, that a rate is judged against."""
-    warm_up: Annotated[int, Field(ge=100)] = 1_000
+    warm_up: Annotated[Whole, Field(ge=100)] = 1_000
     """Scores that the reference must hold before anything alerts."""
 
 
@@ -341,16 +369,23 @@ class WebhookSink(Section):
     """A webhook."""
     name: str = "webhook"
     """Its name in metrics and logs."""
-    url: str
+    url: HttpUrl
     """Where to post."""
     secrets: list[Secret] = []
-    """Signing secrets (whsec_...), the newest first: a message is signed with each, so that they can be rotated."""
+    """Signing secrets (whsec_...), the newest first: a message is signed with each, so that they can be rotated.
+    Empty items are left out; without any, messages go unsigned."""
     timeout: Seconds = 20.0
     """How long one attempt may take."""
     tls: Tls = Tls()
     """TLS settings, used with an https URL."""
     headers: dict[str, Secret] = {}
     """Further request headers, such as Authorization."""
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _leave_out_absent(cls, given: object) -> object:
+        # `- ${OLD_SECRET:-}` is an empty item, so that rotation needs no change of the file.
+        return [item for item in given if item is not None] if isinstance(given, list) else given
 
 
 class KafkaSink(Section):
@@ -381,7 +416,7 @@ class DeadLetters(Section):
 
     topic: str | None = None
     """A Kafka topic; absent = the dead-letter table of the store alone."""
-    keep: PositiveInt = 10_000
+    keep: Count = 10_000
     """Rejected records kept in the table per partition; the oldest leave first."""
     max_bytes: Bytes = 64 << 20
     """Bytes of dead letters waiting for their topic, per partition; when full the source pauses."""
@@ -408,7 +443,7 @@ class Http(Section):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: Annotated[int, Field(ge=0, le=65535)] = 9108
+    port: Annotated[Whole, Field(ge=0, le=65535)] = 9108
     """Port to listen on; 0 = any free one, told in the log."""
     enabled: bool = True
     """Whether to listen at all."""
@@ -453,8 +488,17 @@ class Config(Section):
     log: Log = Log()
     """The daemon's own log."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty(cls, given: object) -> object:
+        # `log:` with nothing but comments under it reads as null: it means the defaults.
+        return {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
+
     @model_validator(mode="after")
-    def _sink_names_differ(self) -> Config:
+    def _consistent(self) -> Config:
+        if self.events.format == "avro" and self.events.registry is None:
+            message = "`events.format: avro` needs `events.registry`"
+            raise ValueError(message)
         names = [s.name for s in self.sinks] + ["dead_letters"]
         twice = {n for n in names if names.count(n) > 1}
         if twice:

@@ -1,15 +1,27 @@
-"""Durations and sizes as people write them: 10s, 20ms, 24h, 7d; 64MB, 4MiB."""
+"""Values as people write them: durations (10s, 20ms, 24h, 7d), sizes (64MB, 4MiB), URLs, times, lists of names."""
 
 from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_BYTES = {"": 1, "B": 1, "kB": 1000, "KB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_BYTES = {
+    "": 1,
+    "B": 1,
+    "kB": 1000,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1 << 10,
+    "MiB": 1 << 20,
+    "GiB": 1 << 30,
+}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
@@ -20,7 +32,7 @@ def _quantity(given: object, units: dict[str, float] | dict[str, int], bare: str
     if not isinstance(given, str):
         return given
     match = _QUANTITY.fullmatch(given)
-    unit = (match[2] or bare) if match else None
+    unit = (match[2] or bare) if match else ""
     if match is None or unit not in units:
         message = f"expected a quantity such as {example} (units: {', '.join(u for u in units if u)})"
         raise ValueError(message)
@@ -49,3 +61,73 @@ Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0), WithJsonSchema
 
 Bytes = Annotated[int, BeforeValidator(size), Field(gt=0), WithJsonSchema(_QUANTITY_SCHEMA)]
 """A size in bytes."""
+
+
+def whole(given: object) -> object:
+    """Refuse a truth value: YAML reads `no` as false, and pydantic would read that as 0."""
+    if isinstance(given, bool):
+        message = "expected a whole number"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns only ValueError into a located message
+    return given
+
+
+def number(given: object) -> object:
+    """Refuse a truth value, as `whole` does."""
+    if isinstance(given, bool):
+        message = "expected a number"
+        raise ValueError(message)  # noqa: TRY004 - pydantic turns only ValueError into a located message
+    return given
+
+
+def http_url(given: str) -> str:
+    """Check that it is an absolute http or https URL; the message shows no part of it, as URLs may hold secrets."""
+    message = "expected a URL such as https://host:port/path"
+    try:
+        parts = urlsplit(given)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none; its own text would quote the URL
+        raise ValueError(message) from None
+    if not usable:
+        raise ValueError(message)
+    return given
+
+
+def names(given: object) -> object:
+    """Turn "a, b" into ["a", "b"], so that one environment variable can hold several names."""
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+def instant(given: str) -> float:
+    """Turn RFC 3339 text into epoch seconds; ValueError where it is none or names no offset from UTC."""
+    message = "expected a time such as 2026-11-01T00:00:00Z"
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise ValueError(message) from None
+    if moment.tzinfo is None:
+        message += " (with its offset from UTC)"
+        raise ValueError(message)
+    return moment.timestamp()
+
+
+Whole = Annotated[int, BeforeValidator(whole)]
+"""A whole number."""
+
+Count = Annotated[Whole, Field(gt=0)]
+"""A whole number above 0."""
+
+Number = Annotated[float, BeforeValidator(number)]
+"""A number."""
+
+HttpUrl = Annotated[str, AfterValidator(http_url)]
+"""An absolute http or https URL."""
+
+Names = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    BeforeValidator(names),
+    Field(min_length=1),
+    WithJsonSchema(
+        {"anyOf": [{"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1}, {"type": "string"}]}
+    ),
+]
+"""One or more names; text is split at its commas."""
