@@ -1,0 +1,161 @@
+"""Every metric of the daemon. All label sets are bounded; entity ids are never labels."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import suppress
+
+import prometheus_client
+from numpy.typing import ArrayLike
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import choose_encoder
+
+from detector.telemetry.histogram import ArrayHistogram
+from detector.types import Partition, RejectReason
+from detector.version import __version__
+
+_PARTITION = ("topic", "partition")
+
+
+class Metrics:
+    """The metrics of one daemon, in a registry of their own.
+
+    Each attribute is its metric's name without `detector_` and without `_total`. All may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        # One more series per counter with its creation time, which nothing here asks for.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it bare
+        self.registry = CollectorRegistry()
+        self._add_events()
+        self._add_model()
+        self._add_alerts()
+        self._add_daemon()
+
+    def _add_events(self) -> None:
+        self.events_consumed = self._counter("events_consumed", "Rows decoded from records")
+        self.events_passed_over = self._counter("events_passed_over", "Events left out by `where`, and tombstones")
+        self.events_rejected = self._counter(
+            "events_rejected", "Rows that cannot be used, and records without any", "reason"
+        )
+        for reason in RejectReason:
+            self.events_rejected.labels(reason.value)
+        self.events_unscored = self._counter("events_unscored", "Rows accepted but not scored", "reason")
+        self.events_late = self._counter("events_late", "Rows behind their partition's event time")
+        self.dead_letters = self._counter("dead_letters", "Rejected records handed to the dead letters")
+        self.last_event_timestamp_seconds = self._gauge(
+            "last_event_timestamp_seconds", "Event time of the partition", *_PARTITION
+        )
+        self.kafka_consumer_lag_records = self._gauge(
+            "kafka_consumer_lag_records", "Records between the position and the end of the log", *_PARTITION
+        )
+        self.kafka_consumer_lag_seconds = self._gauge(
+            "kafka_consumer_lag_seconds", "Age of the last record read, 0 at the end of the log", *_PARTITION
+        )
+        self.rebalances = self._counter("rebalances", "Times that partitions were assigned or taken away")
+        self.scoring_duration_seconds = self._histogram(
+            "scoring_duration_seconds",
+            "Time to score and learn one batch",
+            (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+        )
+        self.batch_size_events = ArrayHistogram(
+            "detector_batch_size_events", "Rows of one batch", [4**power for power in range(9)]
+        )
+        self.registry.register(self.batch_size_events)
+
+    def _add_model(self) -> None:
+        self.anomalies = self._counter("anomalies", "Rows at or above the threshold", "severity")
+        for severity in ("warning", "critical"):
+            self.anomalies.labels(severity)
+        self.anomaly_score = ArrayHistogram(
+            "detector_anomaly_score",
+            "Scores: -log10 of the expected share of normal events at least this far out",
+            [half / 2 for half in range(1, 17)],
+        )
+        self.registry.register(self.anomaly_score)
+        self.centroids_active = self._gauge("centroids_active", "Centroids with mass, over all slots in memory")
+        self.centroid_reseeds = self._counter("centroid_reseeds", "Dead centroids placed anew")
+        self.entities_active = self._gauge("entities_active", "Slots in memory")
+        self.entities_evicted = self._counter("entities_evicted", "Slots moved from memory to the store")
+        self.entities_warming_up = self._gauge(
+            "entities_warming_up", "Slots that have not learned enough rows to score"
+        )
+        self.model_info = Info("detector_model", "The model that scores now", registry=self.registry)
+
+    def _add_alerts(self) -> None:
+        self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")
+        self.alerts_suppressed = self._counter("alerts_suppressed", "Anomalous rows that raised no alert", "reason")
+        self.deliveries = self._counter("deliveries", "Attempts to deliver", "sink", "code")
+        self.delivery_duration_seconds = self._histogram(
+            "delivery_duration_seconds",
+            "Time of one attempt to deliver",
+            (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
+            "sink",
+        )
+        self.outbox_alerts = self._gauge("outbox_alerts", "Messages that wait for delivery", "sink")
+        self.outbox_oldest_timestamp_seconds = self._gauge(
+            "outbox_oldest_timestamp_seconds", "When the oldest waiting message was written, 0 if none", "sink"
+        )
+
+    def _add_daemon(self) -> None:
+        self.blocked = self._gauge("blocked", "1 while the daemon waits for this", "reason")
+        self.checkpoint_duration_seconds = self._histogram(
+            "checkpoint_duration_seconds",
+            "Time from the copy of the state to its commit",
+            (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+        )
+        self.checkpoint_bytes = self._gauge("checkpoint_bytes", "Bytes written by the last checkpoint")
+        self.checkpoint_last_success_timestamp_seconds = self._gauge(
+            "checkpoint_last_success_timestamp_seconds", "When the last checkpoint was committed"
+        )
+        self.build_info = Info("detector_build", "The version that runs", registry=self.registry)
+        self.build_info.info({"version": __version__, "python": platform.python_version()})
+        prometheus_client.ProcessCollector(registry=self.registry)
+        prometheus_client.PlatformCollector(registry=self.registry)
+        prometheus_client.GCCollector(registry=self.registry)
+
+    def observe_scores(self, scores: ArrayLike) -> None:
+        """Count the scores of a batch; NaN (not scored) is left out."""
+        self.anomaly_score.observe(scores)
+
+    def observe_batch_sizes(self, sizes: ArrayLike) -> None:
+        """Count the numbers of rows of one batch or of several."""
+        self.batch_size_events.observe(sizes)
+
+    def set_model_version(self, version: int) -> None:
+        """Say which model version scores; the series of the one before goes away."""
+        self.model_info.info({"version": str(version)})
+
+    def set_lag(self, partition: Partition, records: int, seconds: float) -> None:
+        """Say how far a partition is behind: `records` to the end of its log, and the age of the last one read."""
+        labels = (partition.topic, str(partition.number))
+        self.kafka_consumer_lag_records.labels(*labels).set(max(records, 0))
+        self.kafka_consumer_lag_seconds.labels(*labels).set(max(seconds, 0.0) if records > 0 else 0.0)
+
+    def set_event_time(self, partition: Partition, event_time: float) -> None:
+        """Say how far a partition's event time is, in epoch seconds."""
+        self.last_event_timestamp_seconds.labels(partition.topic, str(partition.number)).set(event_time)
+
+    def forget_partition(self, partition: Partition) -> None:
+        """Take away the series of a partition that this daemon no longer owns; harmless where there are none."""
+        for gauge in (
+            self.last_event_timestamp_seconds,
+            self.kafka_consumer_lag_records,
+            self.kafka_consumer_lag_seconds,
+        ):
+            with suppress(KeyError):  # what older versions of the library raise where there is no such series
+                gauge.remove(partition.topic, str(partition.number))
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics and their content type: OpenMetrics or Prometheus text, as the Accept header asks."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(f"detector_{name}", documentation, labels, registry=self.registry)
+
+    def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:
+        return Gauge(f"detector_{name}", documentation, labels, registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"detector_{name}", documentation, labels, buckets=buckets, registry=self.registry)

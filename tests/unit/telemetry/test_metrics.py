@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.samples import Sample
+
+from detector.telemetry.histogram import ArrayHistogram
+from detector.telemetry.metrics import Metrics
+from detector.types import Partition, RejectReason
+
+NAMES = [
+    "events_consumed_total",
+    "events_passed_over_total",
+    "events_rejected_total{reason}",
+    "events_unscored_total{reason}",
+    "events_late_total",
+    "dead_letters_total",
+    "last_event_timestamp_seconds{topic,partition}",
+    "kafka_consumer_lag_records{topic,partition}",
+    "kafka_consumer_lag_seconds{topic,partition}",
+    "rebalances_total",
+    "blocked{reason}",
+    "scoring_duration_seconds",
+    "batch_size_events",
+    "anomalies_total{severity}",
+    "anomaly_score",
+    "centroids_active",
+    "centroid_reseeds_total",
+    "entities_active",
+    "entities_evicted_total",
+    "entities_warming_up",
+    "model_info{version}",
+    "checkpoint_duration_seconds",
+    "checkpoint_bytes",
+    "checkpoint_last_success_timestamp_seconds",
+    "alerts_total{state}",
+    "alerts_suppressed_total{reason}",
+    "deliveries_total{sink,code}",
+    "delivery_duration_seconds{sink}",
+    "outbox_alerts{sink}",
+    "outbox_oldest_timestamp_seconds{sink}",
+    "build_info",
+]
+
+
+def samples(metrics: Metrics) -> Iterator[Sample]:
+    for family in parse_text(metrics.render()[0].decode()):
+        yield from family.samples
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    found = [s.value for s in samples(metrics) if s.name == name and s.labels == labels]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize("promised", NAMES)
+def test_every_promised_metric_is_there_under_its_attribute_with_its_labels(promised: str) -> None:
+    name, _, labels = promised.rstrip("}").partition("{")
+    metrics = Metrics()
+    if not labels or name == "model_info":
+        metrics.set_model_version(1)
+        attribute = getattr(metrics, name.removesuffix("_total"))
+        assert attribute is not None
+        seen = [s for s in samples(metrics) if s.name in {f"detector_{name}", f"detector_{name}_bucket"}]
+        assert seen
+        assert {k for s in seen for k in s.labels} == {
+            "batch_size_events": {"le"},
+            "anomaly_score": {"le"},
+            "scoring_duration_seconds": {"le"},
+            "checkpoint_duration_seconds": {"le"},
+            "build_info": {"version", "python"},
+            "model_info": {"version"},
+        }.get(name, set())
+    else:
+        given = dict.fromkeys(labels.split(","), "x")
+        child = getattr(metrics, name.removesuffix("_total")).labels(**given)
+        child.observe(1) if name == "delivery_duration_seconds" else child.inc()
+        suffix = "_count" if name == "delivery_duration_seconds" else ""
+        assert value(metrics, f"detector_{name}{suffix}", **given) == 1
+
+
+def test_each_daemon_has_metrics_of_its_own() -> None:
+    first, second = Metrics(), Metrics()
+    first.events_consumed.inc(5)
+    assert value(first, "detector_events_consumed_total") == 5
+    assert value(second, "detector_events_consumed_total") == 0
+
+
+def test_every_reject_reason_is_there_from_the_start() -> None:
+    metrics = Metrics()
+    assert [value(metrics, "detector_events_rejected_total", reason=r.value) for r in RejectReason] == [0.0] * len(
+        RejectReason
+    )
+
+
+def test_process_platform_and_garbage_collector_are_there() -> None:
+    names = {s.name for s in samples(Metrics())}
+    assert {"process_resident_memory_bytes", "python_info", "python_gc_collections_total"} <= names
+
+
+def test_only_the_current_model_version_has_a_series() -> None:
+    metrics = Metrics()
+    metrics.set_model_version(1)
+    metrics.set_model_version(2)
+    assert [s.labels for s in samples(metrics) if s.name == "detector_model_info"] == [{"version": "2"}]
+
+
+def test_lag_in_seconds_is_zero_at_the_end_of_the_log() -> None:
+    metrics = Metrics()
+    labels = {"topic": "t", "partition": "3"}
+    metrics.set_lag(Partition("t", 3), 7, 1.5)
+    assert value(metrics, "detector_kafka_consumer_lag_seconds", **labels) == 1.5
+    metrics.set_lag(Partition("t", 3), 0, 1.5)
+    assert value(metrics, "detector_kafka_consumer_lag_records", **labels) == 0
+    assert value(metrics, "detector_kafka_consumer_lag_seconds", **labels) == 0
+
+
+def test_a_partition_that_leaves_takes_its_series_along_and_no_other_s() -> None:
+    metrics = Metrics()
+    for number in (0, 1):
+        metrics.set_lag(Partition("t", number), 7, 1.5)
+        metrics.set_event_time(Partition("t", number), 1e9)
+    metrics.forget_partition(Partition("t", 0))
+    metrics.forget_partition(Partition("t", 0))
+    left = [s for s in samples(metrics) if "partition" in s.labels]
+    assert {s.labels["partition"] for s in left} == {"1"}
+    assert len(left) == 3
+
+
+def test_scores_are_counted_as_the_library_s_own_histogram_counts_them() -> None:
+    scores = np.concatenate([np.random.default_rng(0).exponential(2.0, 1000), np.arange(0, 9, 0.5), [-1.0]])
+    metrics = Metrics()
+    metrics.observe_scores(scores[:500])
+    metrics.observe_scores(scores[500:])
+    registry = CollectorRegistry()
+    peer = Histogram("detector_anomaly_score", "x", buckets=np.arange(0.5, 8.1, 0.5).tolist(), registry=registry)
+    for score in scores:
+        peer.observe(score)
+    ours = {(s.name, *s.labels.values()): s.value for s in samples(metrics) if s.name.startswith("detector_anomaly_")}
+    theirs = {(s.name, *s.labels.values()): s.value for family in registry.collect() for s in family.samples}
+    theirs = {key: v for key, v in theirs.items() if not key[0].endswith("_created")}
+    assert ours.keys() == theirs.keys()
+    assert ours == pytest.approx(theirs)
+    assert len(ours) == 16 + 1 + 2
+
+
+def test_values_that_are_not_finite_are_left_out_of_a_histogram() -> None:
+    histogram = ArrayHistogram("x", "x", [1.0])
+    histogram.observe([math.nan, math.inf, 0.5])
+    histogram.observe([])
+    (family,) = histogram.collect()
+    assert [s.value for s in family.samples] == [1, 1, 1, 0.5]
+
+
+def test_batch_sizes_are_counted() -> None:
+    metrics = Metrics()
+    metrics.observe_batch_sizes(256)
+    metrics.observe_batch_sizes([1, 2])
+    assert value(metrics, "detector_batch_size_events_count") == 3
+    assert value(metrics, "detector_batch_size_events_bucket", le="1.0") == 1
+    assert value(metrics, "detector_batch_size_events_bucket", le="256.0") == 3
+
+
+def test_metrics_come_as_openmetrics_where_it_is_asked_for() -> None:
+    metrics = Metrics()
+    metrics.set_model_version(1)
+    metrics.observe_scores([1.0])
+    body, content_type = metrics.render("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    assert content_type.startswith("application/openmetrics-text; version=1.0.0")
+    names = {family.name for family in parse_openmetrics(body.decode())}  # type: ignore[no-untyped-call]  # the library leaves it bare
+    assert {"detector_model", "detector_anomaly_score", "detector_events_consumed"} <= names
+
+
+def test_metrics_come_as_text_otherwise() -> None:
+    assert Metrics().render("*/*")[1].startswith("text/plain")
