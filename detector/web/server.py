@@ -1,0 +1,116 @@
+"""Metrics and health over HTTP, in one thread beside the pipeline."""
+
+from __future__ import annotations
+
+import html
+import socket
+from threading import Thread
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from detector.config.sections import Http
+from detector.errors import DetectorError
+from detector.telemetry.health import HANG, Health
+from detector.telemetry.metrics import Metrics
+from detector.version import __version__
+
+_STOP_WITHIN = 5.0
+
+
+def application(metrics: Metrics, health: Health) -> Starlette:
+    """Return the ASGI application: `/metrics`, `/healthz`, `/readyz` and an index page."""
+
+    async def index(_: Request) -> Response:
+        links = "".join(f'<li><a href="{path}">{path}</a></li>' for path in ("/metrics", "/healthz", "/readyz"))
+        title = f"detector {html.escape(__version__)}"
+        return HTMLResponse(f"<!doctype html><title>{title}</title><h1>{title}</h1><ul>{links}</ul>\n")
+
+    async def show_metrics(request: Request) -> Response:
+        body, content_type = metrics.render(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})
+
+    async def healthz(_: Request) -> Response:
+        if health.alive():
+            return PlainTextResponse("alive\n")
+        return PlainTextResponse(f"the main loop has not turned for {HANG:g} seconds\n", status_code=503)
+
+    async def readyz(_: Request) -> Response:
+        ready, reasons = health.ready()
+        return JSONResponse({"ready": ready, "reasons": reasons}, status_code=200 if ready else 503)
+
+    routes = (("/", index), ("/metrics", show_metrics), ("/healthz", healthz), ("/readyz", readyz))
+    return Starlette(routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes])
+
+
+class WebServer:
+    """Listens from `start` to `close`. The port is bound in `start`, so an error comes up where it can be told."""
+
+    def __init__(self, http: Http, metrics: Metrics, health: Health) -> None:
+        self._http = http
+        self._socket: socket.socket | None = None
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                application(metrics, health),
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = Thread(target=self._run, name="http", daemon=True)
+
+    def start(self) -> None:
+        """Bind, listen and return: from now on connections wait, at worst, for the thread to begin.
+
+        Raises DetectorError where the address cannot be had.
+        """
+        self._socket = _bind(self._http)
+        self._thread.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that it listens on; the real port where 0 was configured."""
+        assert self._socket is not None, "call start first"
+        found: tuple[Any, ...] = self._socket.getsockname()
+        return found[0], found[1]
+
+    def close(self) -> None:
+        """Stop listening and end the thread; harmless when it never started, and twice."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(_STOP_WITHIN)
+        if self._socket is not None:
+            self._socket.close()
+
+    def _run(self) -> None:
+        assert self._socket is not None
+        # uvicorn installs signal handlers in the main thread alone, so here the daemon keeps its own.
+        self._server.run(sockets=[self._socket])
+
+
+def _bind(http: Http) -> socket.socket:
+    place = f"http.host {http.host!r}, http.port {http.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        message = f"{place}: cannot listen: {error.strerror}; give an address of this machine"
+        raise DetectorError(message) from error
+    try:
+        # Without it a restart would find the port taken by the old connections for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        message = f"{place}: cannot listen: {error.strerror}; give another `http.port`, 0 for any free one"
+        raise DetectorError(message) from error
+    return listener

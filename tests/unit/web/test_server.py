@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from http.client import HTTPConnection, HTTPResponse
+
+import pytest
+
+from detector.config.sections import Http
+from detector.errors import DetectorError
+from detector.telemetry.health import BlockReason, Health
+from detector.telemetry.metrics import Metrics
+from detector.version import __version__
+from detector.web.server import WebServer
+
+
+class Daemon:
+    def __init__(self) -> None:
+        self.time = 0.0
+        self.metrics = Metrics()
+        self.health = Health(self.metrics.blocked, lambda: self.time)
+        self.server = WebServer(Http(port=0), self.metrics, self.health)
+
+    def get(self, path: str, accept: str = "*/*", method: str = "GET") -> tuple[HTTPResponse, str]:
+        connection = HTTPConnection(*self.server.address, timeout=10)
+        connection.request(method, path, headers={"Accept": accept})
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        return response, body
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    daemon = Daemon()
+    daemon.server.start()
+    yield daemon
+    daemon.server.close()
+
+
+def test_metrics_are_served_as_text_or_openmetrics(daemon: Daemon) -> None:
+    daemon.metrics.events_consumed.inc(7)
+    response, body = daemon.get("/metrics")
+    assert response.status == 200
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "detector_events_consumed_total 7.0\n" in body
+    response, body = daemon.get("/metrics", "application/openmetrics-text; version=1.0.0")
+    assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert body.endswith("# EOF\n")
+
+
+def test_it_is_not_alive_when_the_loop_has_not_turned_for_a_minute(daemon: Daemon) -> None:
+    assert daemon.get("/healthz")[0].status == 200
+    daemon.time = 60
+    response, body = daemon.get("/healthz")
+    assert response.status == 503
+    assert body == "the main loop has not turned for 60 seconds\n"
+    daemon.health.turned()
+    assert daemon.get("/healthz")[0].status == 200
+
+
+def test_it_is_not_ready_while_blocked_and_says_by_what(daemon: Daemon) -> None:
+    daemon.health.unblock(BlockReason.STARTING)
+    daemon.health.block(BlockReason.SOURCE, "broker 127.0.0.1:1 cannot be reached")
+    response, body = daemon.get("/readyz")
+    assert response.status == 503
+    assert json.loads(body) == {"ready": False, "reasons": {"source": "broker 127.0.0.1:1 cannot be reached"}}
+    assert 'detector_blocked{reason="source"} 1.0' in daemon.get("/metrics")[1]
+    daemon.health.unblock(BlockReason.SOURCE)
+    response, body = daemon.get("/readyz")
+    assert response.status == 200
+    assert json.loads(body) == {"ready": True, "reasons": {}}
+
+
+def test_the_index_names_the_version_and_links_every_page(daemon: Daemon) -> None:
+    response, body = daemon.get("/")
+    assert response.headers["content-type"].startswith("text/html")
+    assert __version__ in body
+    for path in ("/metrics", "/healthz", "/readyz"):
+        assert f'href="{path}"' in body
+
+
+def test_other_paths_and_methods_are_refused(daemon: Daemon) -> None:
+    assert daemon.get("/nothing")[0].status == 404
+    assert daemon.get("/metrics", method="POST")[0].status == 405
+
+
+def test_the_address_holds_the_port_that_was_found(daemon: Daemon) -> None:
+    host, port = daemon.server.address
+    assert host == "127.0.0.1"
+    assert port > 0
+
+
+def test_a_port_in_use_is_told_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        metrics = Metrics()
+        server = WebServer(Http(port=port), metrics, Health(metrics.blocked))
+        with pytest.raises(
+            DetectorError, match=rf"http.port {port}: cannot listen: Address already in use; give another"
+        ):
+            server.start()
+        server.close()
+
+
+def test_a_host_that_is_none_is_told() -> None:
+    metrics = Metrics()
+    server = WebServer(Http(host="no.such.host.invalid", port=0), metrics, Health(metrics.blocked))
+    with pytest.raises(DetectorError, match=r"http.host 'no.such.host.invalid'.*cannot listen"):
+        server.start()
+
+
+def test_closing_ends_the_thread_and_frees_the_port(daemon: Daemon) -> None:
+    daemon.get("/")
+    host, port = daemon.server.address
+    daemon.server.close()
+    daemon.server.close()
+    assert "http" not in [thread.name for thread in threading.enumerate()]
+    with socket.create_server((host, port)):
+        pass
+
+
+def test_closing_at_once_ends_the_thread() -> None:
+    daemon = Daemon()
+    daemon.server.start()
+    daemon.server.close()
+    assert "http" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_kept_connection_does_not_hold_up_closing(daemon: Daemon) -> None:
+    connection = HTTPConnection(*daemon.server.address, timeout=10)
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    daemon.server.close()
+    assert "http" not in [thread.name for thread in threading.enumerate()]
+    connection.close()
+
+
+def test_signal_handlers_stay_the_daemon_s_own(daemon: Daemon) -> None:
+    daemon.get("/")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
