@@ -1,0 +1,1 @@
+"""What a partition has learned, and how: blocks, slots, the bank, the TensorFlow program."""

@@ -1,0 +1,242 @@
+"""The bank: the states of a partition's slots in plain NumPy arrays, indexed by slot number.
+
+A slot's bytes (`pack`) hold everything that its later scores depend on, so that a slot can leave for the store and
+return without changing a bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from detector.models.program import SlotStates
+from detector.models.shape import Shape
+from detector.types import Bool, Float32, Float64, Int32, Int64
+
+_FIRST_CAPACITY = 16
+
+
+class Bank:
+    """S slots of one shape; grows by doubling.
+
+    centroids       float32 [S, K, D]
+    traits          float32 [S, 2 K + 3 D]  masses, spreads, means (NaN = feature never seen), variances, weights
+    learned_at      float64 [S]             event time when the slot last learned
+    last_seen       float64 [S]             the partition's event time at the slot's last row
+    cool_until      float64 [S]             event time until which the slot raises no further alert
+    rows_learned    int64   [S]
+    seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
+    """
+
+    def __init__(self, shape: Shape, seed_rows: int) -> None:
+        self.shape = shape
+        self.seed_rows = seed_rows
+        self._fixed = np.dtype(
+            [
+                ("centroids", np.float32, (shape.centroids, shape.features)),
+                ("traits", np.float32, (shape.traits,)),
+                ("learned_at", np.float64),
+                ("last_seen", np.float64),
+                ("cool_until", np.float64),
+                ("rows_learned", np.int64),
+            ]
+        )
+        self._slots = np.zeros(0, self._fixed)
+        self.seeds = np.full(0, -1, np.int32)
+        self.pool = SeedPool(seed_rows, shape.features)
+        self._grow(_FIRST_CAPACITY)
+
+    @property
+    def capacity(self) -> int:
+        """Slots that fit without growing."""
+        return len(self._slots)
+
+    @property
+    def bytes_per_slot(self) -> int:
+        """Bytes of a seeded slot, in memory and on disk alike."""
+        return self._fixed.itemsize
+
+    @property
+    def centroids(self) -> Float32:
+        """Coordinates [S, K, D]."""
+        return self._slots["centroids"]
+
+    @property
+    def traits(self) -> Float32:
+        """Masses, spreads, means, variances, weights [S, 2 K + 3 D]."""
+        return self._slots["traits"]
+
+    @property
+    def learned_at(self) -> Float64:
+        """Event time when the slot last learned [S]."""
+        return self._slots["learned_at"]
+
+    @property
+    def last_seen(self) -> Float64:
+        """Partition's event time at the slot's last row [S]."""
+        return self._slots["last_seen"]
+
+    @property
+    def cool_until(self) -> Float64:
+        """Event time until which the slot raises no further alert [S]."""
+        return self._slots["cool_until"]
+
+    @property
+    def rows_learned(self) -> Int64:
+        """Rows learned [S]."""
+        return self._slots["rows_learned"]
+
+    @property
+    def masses(self) -> Float32:
+        """Masses of the centroids [S, K]; 0 = no centroid."""
+        return self.traits[:, : self.shape.centroids]
+
+    @property
+    def spreads(self) -> Float32:
+        """Mean squared distance of the rows that a centroid won [S, K]."""
+        return self.traits[:, self.shape.centroids : 2 * self.shape.centroids]
+
+    @property
+    def means(self) -> Float32:
+        """Running means [S, D]; NaN where a feature was never seen."""
+        start = 2 * self.shape.centroids
+        return self.traits[:, start : start + self.shape.features]
+
+    @property
+    def variances(self) -> Float32:
+        """Running variances [S, D]."""
+        start = 2 * self.shape.centroids + self.shape.features
+        return self.traits[:, start : start + self.shape.features]
+
+    def reserve(self, slot: int) -> None:
+        """Make room for slot number `slot`."""
+        if slot >= self.capacity:
+            self._grow(max(slot + 1, 2 * self.capacity))
+
+    def clear(self, slots: Int64 | Int32) -> None:
+        """Make those slots new ones."""
+        self.pool.release(self.seeds[slots])
+        self._slots[slots] = np.zeros(1, self._fixed)
+        self.means[slots] = np.nan
+        self.cool_until[slots] = -np.inf
+        self.seeds[slots] = self.pool.take(len(slots))
+
+    def release(self, slots: Int64) -> None:
+        """Free what those slots hold beside their place."""
+        self.pool.release(self.seeds[slots])
+        self.seeds[slots] = -1
+
+    def gather(self, slots: Int64) -> SlotStates:
+        """Copy out the states of at most `call_slots` slots, padded to the program's shape."""
+        padded = self.shape.call_slots + 1
+        centroids = np.zeros((padded, self.shape.centroids, self.shape.features), np.float32)
+        traits = np.zeros((padded, self.shape.traits), np.float32)
+        learned_at = np.zeros(padded)
+        n = len(slots)
+        centroids[:n], traits[:n], learned_at[:n] = self.centroids[slots], self.traits[slots], self.learned_at[slots]
+        return SlotStates(centroids, traits, learned_at)
+
+    def scatter(self, slots: Int64, states: SlotStates) -> None:
+        """Put the states of `slots` back."""
+        n = len(slots)
+        self.centroids[slots], self.traits[slots] = states.centroids[:n], states.traits[:n]
+        self.learned_at[slots] = states.learned_at[:n]
+
+    def pivot(self, slots: Int64, rows: Float32) -> None:
+        """Give each feature of a slot that was never seen the first value observed [n, D] as its mean.
+
+        Moments are taken about the mean; about 0 they would cancel for large values.
+        """
+        unseen = np.isnan(self.means[slots])
+        if not unseen.any():
+            return
+        row, feature = np.nonzero(unseen & np.isfinite(rows))
+        row, feature = row[::-1], feature[::-1]  # of several values for one place, the last assigned stays: the first
+        self.means[slots[row], feature] = rows[row, feature]
+
+    def pack(self, slots: Int64) -> list[bytes]:
+        """Return each slot's bytes: the fixed part, then its seed rows while it has any."""
+        fixed = self._slots[slots]
+        raw = fixed.view(np.uint8).reshape(len(slots), self._fixed.itemsize)
+        whole = raw.tobytes()
+        size = self._fixed.itemsize
+        packed = [whole[i : i + size] for i in range(0, len(whole), size)]
+        for i, place in enumerate(self.seeds[slots].tolist()):
+            if place >= 0:
+                packed[i] += self.pool.rows_of(place).tobytes() + b"\x01"
+        return packed
+
+    def unpack(self, slots: Sequence[int], packed: Sequence[bytes]) -> None:
+        """Put packed states into slots; ValueError where the length does not fit the shape."""
+        size = self._fixed.itemsize
+        for slot, state in zip(slots, packed, strict=True):
+            seeds = len(state) - size
+            if seeds < 0 or (seeds and (seeds - 1) % (4 * self.shape.features)):
+                message = f"a slot of {len(state)} bytes does not fit a model of {size}"
+                raise ValueError(message)
+            self._slots[slot] = np.frombuffer(state, self._fixed, 1)[0]
+            self.seeds[slot] = -1
+            if seeds:
+                rows = np.frombuffer(state, np.float32, (seeds - 1) // 4, size).reshape(-1, self.shape.features)
+                self.seeds[slot] = place = self.pool.take(1)[0]
+                self.pool.append(np.full(len(rows), place), rows)
+
+    def unseeded(self, slots: Int64) -> Bool:
+        """Tell which of those slots still gather seed rows."""
+        unseeded: Bool = self.seeds[slots] >= 0
+        return unseeded
+
+    def _grow(self, capacity: int) -> None:
+        slots = np.zeros(capacity, self._fixed)
+        slots[: self.capacity] = self._slots
+        seeds = np.full(capacity, -1, np.int32)
+        seeds[: self.capacity] = self.seeds
+        self._slots, self.seeds = slots, seeds
+
+
+class SeedPool:
+    """The first rows of slots that have no centroids yet, kept only until then.
+
+    A million slots may gather seeds at once, so their places are reused and the array grows by doubling.
+    """
+
+    def __init__(self, rows: int, features: int) -> None:
+        self._rows = np.zeros((0, rows, features), np.float32)
+        self.counts = np.zeros(0, np.int64)
+        self._free: list[int] = []
+
+    def take(self, n: int) -> Int32:
+        """Return n empty places."""
+        short = n - len(self._free)
+        if short > 0:
+            held = len(self.counts)
+            more = max(short, held, _FIRST_CAPACITY)
+            self._rows = np.concatenate([self._rows, np.zeros((more, *self._rows.shape[1:]), np.float32)])
+            self.counts = np.concatenate([self.counts, np.zeros(more, np.int64)])
+            self._free.extend(range(held + more - 1, held - 1, -1))
+        places = np.array([self._free.pop() for _ in range(n)], np.int32)
+        self.counts[places] = 0
+        return places
+
+    def release(self, places: Int32) -> None:
+        """Give places back; -1 is none."""
+        self._free.extend(places[places >= 0].tolist())
+
+    def append(self, places: Int64 | Int32, rows: Float32) -> None:
+        """Add one row [n, D] to each place, in order; what does not fit is left out."""
+        order = np.argsort(places, kind="stable")
+        sorted_places = places[order]
+        first = np.searchsorted(sorted_places, sorted_places)
+        at = self.counts[sorted_places] + np.arange(len(order)) - first
+        fits = at < self._rows.shape[1]
+        self._rows[sorted_places[fits], at[fits]] = rows[order[fits]]
+        np.maximum.at(self.counts, sorted_places[fits], at[fits] + 1)
+
+    def rows_of(self, place: int) -> Float32:
+        """Return the rows at one place [n, D]."""
+        return self._rows[place, : self.counts[place]]
+
+    def full(self, places: Int32) -> Float32:
+        """Return the rows at full places [n, R, D]."""
+        return self._rows[places]

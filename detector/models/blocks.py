@@ -1,0 +1,84 @@
+"""Blocks: where the log says that the model may change.
+
+A block ends when it holds `rows` rows, or when the partition's event time (the running maximum over its rows) enters
+a new tick; the row that opens the tick belongs to the next block. A late row joins the open block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from detector.types import Float32, Float64, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The rows of one block so far.
+
+    number   counts the partition's blocks from 0
+    rows     float32 [n, D]
+    slots    int64   [n]      slot numbers; -1 = the row has none (too many entities)
+    time     the partition's event time at the last row, epoch seconds
+    """
+
+    number: int
+    rows: Float32
+    slots: Int64
+    time: float
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def empty(cls, number: int, features: int, time: float) -> Block:
+        """Return a block that has no rows yet."""
+        return cls(number, np.zeros((0, features), np.float32), np.zeros(0, np.int64), time)
+
+    def extended(self, rows: Float32, slots: Int64, time: float) -> Block:
+        """Return this block with rows added."""
+        return replace(
+            self, rows=np.concatenate([self.rows, rows]), slots=np.concatenate([self.slots, slots]), time=time
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Rows [start, end) of a batch join one block, which is `complete` with them, or without any (start == end)."""
+
+    start: int
+    end: int
+    complete: bool
+
+
+def event_times(times: Float64, so_far: float) -> Float64:
+    """Return the partition's event time after each row: the running maximum, epoch seconds [n]."""
+    running: Float64 = np.maximum.accumulate(np.maximum(times, so_far))
+    return running
+
+
+def cuts(times: Float64, *, held: int, open_time: float, size: int, tick: float) -> list[Cut]:
+    """Divide rows among blocks.
+
+    times      float64 [n]  the partition's event time after each row
+    held       rows that the open block holds already, its event time being `open_time`
+    size       rows of a full block; tick in seconds
+    """
+    ticks = np.floor(times / tick)
+    opening = np.flatnonzero(ticks[1:] != ticks[:-1]) + 1
+    result: list[Cut] = []
+    if held and len(times) and ticks[0] != np.floor(open_time / tick):
+        result.append(Cut(0, 0, complete=True))
+        held = 0
+    bounds = [0, *opening.tolist(), len(times)]
+    for start, end in pairwise(bounds):
+        at = start
+        while at < end:
+            upto = min(end, at + size - held)
+            full = held + upto - at == size
+            result.append(Cut(at, upto, complete=full or (upto == end and end < len(times))))
+            held = 0 if full or upto == end else held + upto - at
+            at = upto
+    return result

@@ -1,0 +1,57 @@
+"""The header of a checkpoint: what a partition's model holds beside its slots, as bytes (MessagePack)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from detector.errors import StoreDamagedError
+from detector.types import Float64
+
+
+class Header(msgspec.Struct, frozen=True):
+    """Arrays are little-endian bytes.
+
+    detection      payload of the detection configuration in force
+    model_version  counts the models of this partition from 1: a cold start makes a new one
+    time           the partition's event time, epoch seconds; None before the first row
+    applied        number of control records that have taken effect
+    number         number of the open block
+    rows           float32 [n, D] rows of the open block, and their entities, "" = the whole partition
+    placed         n bytes, 0 where the row found no room for its entity
+    reference      float64 [bins]
+    """
+
+    detection: dict[str, Any]
+    model_version: int
+    time: float | None
+    applied: int
+    number: int
+    rows: bytes
+    entities: list[str]
+    placed: bytes
+    reference: bytes
+
+    def encode(self) -> bytes:
+        """Return the bytes."""
+        return _encoder.encode(self)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> Header:
+        """Read what `encode` wrote; StoreDamagedError where it is something else."""
+        try:
+            return _decoder.decode(raw)
+        except msgspec.DecodeError as error:
+            message = f"a checkpoint's header cannot be read: {error}"
+            raise StoreDamagedError(message) from error
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Header)
+
+
+def float64(raw: bytes) -> Float64:
+    """Return a writable copy of float64 bytes."""
+    return np.frombuffer(raw, "<f8").copy()

@@ -1,0 +1,308 @@
+"""The model of one partition: rows in, scores and anomalies out; a function of the log and the control records.
+
+Every row is scored at once, with the model of the last block boundary; the rows of the open block are kept and learned
+together when it is complete. Running state (event time, when a slot was last seen, cool-downs) advances once a row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from detector.config.detection import Detection
+from detector.models.bank import Bank
+from detector.models.blocks import Block, Cut, cuts, event_times
+from detector.models.copying import Copying
+from detector.models.header import Header, float64
+from detector.models.planting import Planting
+from detector.models.program import Program, StackScores
+from detector.models.progress import Anomaly, Progress, Tally
+from detector.models.reference import Reference
+from detector.models.shape import STACK, Shape, form, seed_rows, shape_of
+from detector.models.slots import WHOLE, Slots
+from detector.models.stacking import SeedCount, Turn, assemble, called_slots, new_rows, usable
+from detector.types import Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
+
+_UPKEEP = STACK
+"""Dead centroids are split and entities forgotten at every such multiple of blocks; no stack crosses one."""
+
+_OUTLYING_DECADES = 2.0
+"""Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
+
+
+class PartitionModel:
+    """One partition's bank, open block, reference and control records.
+
+    `programs` gives the compiled program of a detection configuration; `load` the states of evicted entities.
+
+    model_version  counts the models of this partition from 1: a cold start makes a new one
+    applied        control records that have taken effect
+    time           the partition's event time, epoch seconds; -inf before the first row
+    reseeds        dead centroids split so far
+    """
+
+    detection: Detection
+    shape: Shape
+    program: Program
+    bank: Bank
+    slots: Slots
+    copying: Copying
+    reference: Reference
+    open: Block
+    _planting: Planting
+
+    def __init__(
+        self,
+        partition: Partition,
+        detection: Detection,
+        *,
+        programs: Callable[[Detection], Program],
+        load: Callable[[Sequence[str]], dict[str, bytes]],
+    ) -> None:
+        self.partition = partition
+        self._programs = programs
+        self._load = load
+        self._controls: deque[ControlRecord] = deque()
+        self.applied = 0
+        self.model_version = 1
+        self.time = -math.inf
+        self.reseeds = 0
+        self._begin_cold(detection, 0)
+
+    # --- control records, checkpoints, memory
+
+    def restore(self, header: bytes, entities: Iterable[tuple[str, float]]) -> None:
+        """Take up the state of a checkpoint; the entities (name, last seen) return from the store as they are met."""
+        saved = Header.decode(header)
+        self._begin_cold(Detection.from_payload(saved.detection), saved.number)
+        self.applied, self.model_version = saved.applied, saved.model_version
+        self.time = -math.inf if saved.time is None else saved.time
+        self.slots.know(entities)
+        self.reference.restore(float64(saved.reference))
+        rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
+        placed = np.frombuffer(saved.placed, np.bool_)
+        slots = np.where(placed, self.slots.look_up(saved.entities), -1)
+        self.open = self.open.extended(rows, slots, self.time)
+
+    def header(self) -> bytes:
+        """Return what `restore` takes, as of now."""
+        slots = self.open.slots.tolist()
+        return Header(
+            detection=self.detection.to_payload(),
+            model_version=self.model_version,
+            time=self.time if math.isfinite(self.time) else None,
+            applied=self.applied,
+            number=self.open.number,
+            rows=self.open.rows.astype("<f4").tobytes(),
+            entities=[(self.slots.names[slot] if slot >= 0 else None) or WHOLE for slot in slots],
+            placed=(self.open.slots >= 0).tobytes(),
+            reference=self.reference.counts.astype("<f8").tobytes(),
+        ).encode()
+
+    def control(self, controls: Iterable[ControlRecord]) -> None:
+        """Add durable control records, in order; each takes effect at the start of its block."""
+        self._controls.extend(controls)
+
+    def evict(self, before: float) -> int:
+        """Drop from memory the slots last seen before then (event time) that the store has; returns how many."""
+        return self.slots.evict(before, np.unique(self.open.slots), clean=self.copying.clean)
+
+    @property
+    def slots_warming_up(self) -> int:
+        """Resident slots that have not learned enough rows to alert."""
+        resident = self.slots.resident_slots()
+        return int((self.bank.rows_learned[resident] < self.detection.model.warm_up).sum())
+
+    @property
+    def centroids_active(self) -> int:
+        """Centroids with mass, over the resident slots."""
+        return int((self.bank.masses[self.slots.resident_slots()] > 0).sum())
+
+    # --- rows
+
+    def advance(self, rows: Rows) -> Progress:
+        """Score and learn rows in log order.
+
+        Takes only the rows before a change of the configuration: those behind it have to be decoded anew.
+        """
+        times = event_times(rows.times, self.time)
+        values = rows.values.astype(np.float32)
+        tally = Tally(len(rows))
+        pieces = deque(self._cuts(times))
+        taken = 0
+        while pieces and not self._reconfigured():
+            turns = self._plan(pieces, rows.entities, values, times)
+            taken = turns[-1].start + len(turns[-1].block) - turns[-1].scored
+            self._run(turns, times, tally)
+            if taken:
+                self.time = float(times[taken - 1])
+        return tally.progress(taken, late=int((rows.times[:taken] < times[:taken]).sum()))
+
+    def _cuts(self, times: Float64) -> list[Cut]:
+        tick = self.detection.blocks.tick
+        return cuts(times, held=len(self.open), open_time=self.open.time, size=self.shape.rows, tick=tick)
+
+    def _plan(self, pieces: deque[Cut], entities: list[str] | None, values: Float32, times: Float64) -> list[Turn]:
+        """Take from `pieces` what fits one call: it ends before upkeep or a control record, and where slots seed."""
+        room = _UPKEEP - self.open.number % _UPKEEP
+        if self._controls:
+            room = min(room, self._controls[0].boundary - self.open.number)
+        seeds, called = SeedCount(self.bank), np.zeros(0, np.int64)
+        block, turns = self.open, list[Turn]()
+        while pieces and len(turns) < room:
+            cut, scored = pieces[0], len(block)
+            if cut.end > cut.start:
+                slots = self._find(entities, cut.start, cut.end)
+                block = block.extended(values[cut.start : cut.end], slots, float(times[cut.end - 1]))
+            called = np.union1d(called, block.slots[block.slots >= 0])
+            if turns and len(called) > self.shape.call_slots:
+                break
+            pieces.popleft()
+            turns.append(Turn(block, usable(block), scored, cut.start, cut.complete))
+            if not cut.complete or seeds.fills(turns[-1]):
+                break
+            block = Block.empty(block.number + 1, self.shape.features, block.time)
+        return turns
+
+    def _find(self, entities: list[str] | None, start: int, end: int) -> Int64:
+        if entities is None:
+            return np.repeat(self.slots.find([WHOLE]), end - start)
+        return self.slots.find(entities[start:end])
+
+    def _run(self, turns: list[Turn], times: Float64, tally: Tally) -> None:
+        """Score a stack and learn its complete blocks."""
+        called = called_slots(turns)
+        self.copying.before_change(called)
+        self.bank.pivot(*new_rows(turns))
+        scores, states = self.program(assemble(turns, called, self.shape), self.bank.gather(called))
+        if turns[0].complete:
+            self.bank.scatter(called, states)
+        for t, turn in enumerate(turns):
+            n = len(turn.block)
+            distance = np.where(turn.usable, scores.distance[t, :n], np.float32(np.nan))
+            score, at_least = self.reference.score(distance)
+            self._observe(turn, _Scored(t, scores, distance, score, at_least), times, tally)
+            if turn.complete:
+                self._learned(turn, distance, score)
+            else:
+                self.open = turn.block
+
+    def _observe(self, turn: Turn, scored: _Scored, times: Float64, tally: Tally) -> None:
+        """Advance the running state by the turn's new rows, and tell what they are."""
+        new = slice(turn.scored, len(turn.block))
+        rows = slice(turn.start, turn.start + len(turn.block) - turn.scored)
+        slots, can = turn.block.slots[new], turn.usable[new]
+        distance, score = scored.distance[new], scored.score[new]
+        placed = slots >= 0
+        self.bank.last_seen[slots[placed]] = times[rows][placed]
+        tally.distance[rows], tally.score[rows] = distance, score
+        tally.unscored["entity_limit"] += int((~placed).sum())
+        tally.unscored["few_features"] += int((placed & ~can).sum())
+        tally.unscored["no_model"] += int((can & np.isnan(distance)).sum())
+        alerting = self.detection.alerting
+        threshold = -math.log10(alerting.false_alarm_rate)
+        if self.reference.total < alerting.warm_up:
+            return
+        for i in np.flatnonzero(score >= threshold).tolist():
+            slot, at = slots[i], turn.scored + i
+            if self.bank.rows_learned[slot] < self.detection.model.warm_up:
+                continue
+            row = turn.start + i
+            tally.flagged.append(row)
+            if times[row] < self.bank.cool_until[slot]:
+                continue
+            self.bank.cool_until[slot] = times[row] + alerting.cool_down
+            tally.anomalies.append(scored.anomaly(at, row, threshold, self.model_version, turn.block.number))
+
+    def _learned(self, turn: Turn, distance: Float32, score: Float64) -> None:
+        """Follow a complete block: what the program does not keep, and what is due at this boundary."""
+        slots, rows = turn.block.slots[turn.usable], turn.block.rows[turn.usable]
+        self._refer(turn, distance, score)
+        np.add.at(self.bank.rows_learned, slots, 1)
+        gathering = self.bank.unseeded(slots)
+        self.bank.pool.append(self.bank.seeds[slots[gathering]], rows[gathering])
+        self.open = Block.empty(turn.block.number + 1, self.shape.features, turn.block.time)
+        distinct = np.unique(slots)
+        self._planting.seed(distinct)
+        if self.open.number % _UPKEEP == 0:
+            self.reseeds += self._planting.split_dead(distinct, self.open.number)
+            self._forget(turn.block.time - self.detection.entities.forget_after)
+
+    # --- at block boundaries
+
+    def _refer(self, turn: Turn, distance: Float32, score: Float64) -> None:
+        """Let the reference learn the block: neither slots still warming up, nor what is far out, are normal."""
+        learned = np.where(turn.usable, self.bank.rows_learned[turn.block.slots], 0)
+        outlying = score >= _OUTLYING_DECADES - math.log10(self.detection.alerting.false_alarm_rate)
+        self.reference.learn(distance[(learned >= self.detection.model.warm_up) & ~outlying])
+
+    def _forget(self, before: float) -> None:
+        stale = self.slots.stale(before)
+        self.copying.before_change(stale)
+        self.copying.forgotten += self.slots.forget(before)
+        self.copying.released(stale)
+
+    def _reconfigured(self) -> bool:
+        """Apply the control records that are due; True where the rows to come have to be decoded anew."""
+        before = self.detection
+        while self._controls and not len(self.open) and self._controls[0].boundary <= self.open.number:
+            record = self._controls.popleft()
+            self.applied += 1
+            if record.kind is ControlKind.CONFIGURATION:
+                self._configure(Detection.from_payload(record.payload))
+        return self.detection != before
+
+    def _configure(self, detection: Detection) -> None:
+        """Take up another configuration: with the state where the model has the same form, else cold."""
+        if form(detection) == form(self.detection):
+            self.detection = detection
+            self.program, self.shape = self._programs(detection), shape_of(detection)
+            self.reference.half_life = detection.alerting.reference
+            self.slots.limit = detection.entities.limit
+        elif detection != self.detection:
+            unsaved = self.copying.rest()
+            forgotten = [*self.copying.forgotten, *self.slots.resident, *self.slots.evicted]
+            self.model_version += 1
+            self._begin_cold(detection, self.open.number)
+            self.copying.resume(unsaved, forgotten)
+
+    def _begin_cold(self, detection: Detection, number: int) -> None:
+        self.detection = detection
+        self.shape = shape_of(detection)
+        self.program = self._programs(detection)
+        self.bank = Bank(self.shape, seed_rows(detection))
+        self.slots = Slots(self.bank, detection.entities.limit, self._load)
+        self._planting = Planting(self.partition, self.bank, self.slots)
+        self.copying = Copying(self.bank, self.slots)
+        self.reference = Reference(detection.alerting.reference)
+        self.open = Block.empty(number, self.shape.features, self.time)
+
+
+class _Scored(NamedTuple):
+    """One turn's scores, over all rows of its block."""
+
+    turn: int
+    of: StackScores
+    distance: Float32
+    score: Float64
+    at_least: Bool
+
+    def anomaly(self, at: int, row: int, threshold: float, version: int, block: int) -> Anomaly:
+        """Describe the row at place `at` of the block."""
+        t = self.turn
+        return Anomaly(
+            row=row,
+            score=float(self.score[at]),
+            at_least=bool(self.at_least[at]),
+            distance=float(self.distance[at]),
+            threshold=threshold,
+            model_version=version,
+            block=block,
+            centroid=int(self.of.centroid[t, at]),
+            expected=self.of.expected[t, at],
+            parts=self.of.parts[t, at],
+        )

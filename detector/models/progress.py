@@ -1,0 +1,70 @@
+"""What the model of a partition says of the rows it was given."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector.types import Float32, Float64, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """A row whose score reached the threshold, outside the cool-down of its slot.
+
+    row        its number in the Rows given
+    threshold  the score from which on rows are anomalous
+    block      number of the block whose model scored it, and that model's version
+    expected   float32 [D] coordinates of the nearest centroid
+    parts      float32 [D] features' parts of the squared distance, before it is rescaled for missing ones
+    """
+
+    row: int
+    score: float
+    at_least: bool
+    distance: float
+    threshold: float
+    model_version: int
+    block: int
+    centroid: int
+    expected: Float32
+    parts: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What `advance` did with the first `taken` of the rows given.
+
+    distance   float32 [taken]  NaN where the row was not scored: `unscored` counts those by reason
+    score      float64 [taken]  likewise
+    flagged    int64   [a]      numbers of the anomalous rows, in order
+    anomalies  those of them outside a cool-down
+    late       rows behind their partition's event time
+    """
+
+    taken: int
+    distance: Float32
+    score: Float64
+    flagged: Int64
+    anomalies: list[Anomaly]
+    unscored: Counter[str]
+    late: int
+
+
+class Tally:
+    """Gathers the progress of one batch of n rows, block by block."""
+
+    def __init__(self, rows: int) -> None:
+        self.distance = np.full(rows, np.nan, np.float32)
+        self.score = np.full(rows, np.nan)
+        self.flagged: list[int] = []
+        self.anomalies: list[Anomaly] = []
+        self.unscored: Counter[str] = Counter()
+
+    def progress(self, taken: int, late: int) -> Progress:
+        """Return the result for the first `taken` rows."""
+        flagged = np.array(self.flagged, np.int64)
+        unscored = Counter({reason: n for reason, n in self.unscored.items() if n})
+        return Progress(taken, self.distance[:taken], self.score[:taken], flagged, self.anomalies, unscored, late)

@@ -1,0 +1,129 @@
+"""Where centroids come from: k-means++ over a slot's first rows, and the splitting of the heaviest for a dead one.
+
+Randomness is a hash of (topic, partition, entity, ...) alone, so that a replay draws the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.models.program import CLIP
+from detector.types import Float32, Float64, Int64
+
+UInt64 = NDArray[np.uint64]
+
+_LLOYD_TURNS = 8
+_DEAD_SHARE = 0.01
+"""A centroid is dead when it holds less than this share of an even part of its slot's mass."""
+
+
+class Seeds(NamedTuple):
+    """Centroids of S slots: coordinates [S, K, D], masses [S, K] (0 = unused), spreads [S, K]; all float32."""
+
+    centroids: Float32
+    masses: Float32
+    spreads: Float32
+
+
+def draw_key(*parts: str | int) -> int:
+    """Hash a draw's name to 64 bits: the same in every process."""
+    name = "\x1f".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
+
+
+def uniforms(keys: UInt64, draw: int) -> Float64:
+    """Return the draw-th uniform number in [0, 1) of each key (splitmix64: Steele, Lea & Flood, 2014)."""
+    with np.errstate(over="ignore"):
+        z = keys + np.uint64(0x9E3779B97F4A7C15) * np.uint64(draw + 1)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    drawn: Float64 = (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return drawn
+
+
+def scales(mean: Float32, var: Float32) -> Float64:
+    """Return the standard deviation that distances are measured in, as the program has it."""
+    known = np.nan_to_num(mean.astype(np.float64))
+    scale: Float64 = np.sqrt(var.astype(np.float64)) + 0.01 * np.abs(known) + 1e-9
+    return scale
+
+
+def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt64) -> Seeds:
+    """Choose centroids for S slots by k-means++ (Arthur & Vassilvitskii, 2007) and a few turns of Lloyd's algorithm.
+
+    rows float32 [S, R, D] (NaN = missing: taken as the mean), mean and var float32 [S, D], keys uint64 [S].
+    Where a slot has fewer than K distinct rows, the centroids left over get no mass.
+    """
+    centre, scale = np.nan_to_num(mean.astype(np.float64))[:, None, :], scales(mean, var)[:, None, :]
+    z = np.clip(np.nan_to_num((rows - centre) / scale), -CLIP, CLIP)
+    chosen, used = _plus_plus(z, centroids, keys)
+    for _ in range(_LLOYD_TURNS):
+        _, nearest = _nearest(z, chosen, used)
+        won = nearest[:, :, None] == np.arange(centroids)
+        counts = won.sum(1)
+        means = np.einsum("srk,srd->skd", won.astype(np.float64), z) / np.maximum(counts, 1)[:, :, None]
+        chosen = np.where(counts[:, :, None] > 0, means, chosen)
+    squares, nearest = _nearest(z, chosen, used)
+    won = nearest[:, :, None] == np.arange(centroids)
+    counts = won.sum(1)
+    spreads = (won * squares[:, :, None]).sum(1) / np.maximum(counts, 1)
+    return Seeds((centre + chosen * scale).astype(np.float32), counts.astype(np.float32), spreads.astype(np.float32))
+
+
+def _plus_plus(z: Float64, centroids: int, keys: UInt64) -> tuple[Float64, NDArray[np.bool_]]:
+    """Return the chosen rows [S, K, D], and which of them are of any use [S, K]."""
+    slots, rows, features = z.shape
+    every = np.arange(slots)
+    chosen = np.zeros((slots, centroids, features))
+    used = np.zeros((slots, centroids), np.bool_)
+    chosen[:, 0] = z[every, (uniforms(keys, 0) * rows).astype(np.int64)]
+    used[:, 0] = True
+    squares = ((z - chosen[:, :1]) ** 2).sum(2)
+    for k in range(1, centroids):
+        sums = np.cumsum(squares, axis=1)
+        target = uniforms(keys, k) * sums[:, -1]
+        pick = np.minimum((sums <= target[:, None]).sum(1), rows - 1)
+        used[:, k] = sums[:, -1] > 0
+        chosen[:, k] = z[every, pick]
+        squares = np.minimum(squares, ((z - chosen[:, k : k + 1]) ** 2).sum(2))
+    return chosen, used
+
+
+def _nearest(z: Float64, chosen: Float64, used: NDArray[np.bool_]) -> tuple[Float64, Int64]:
+    """Return the squared distance to the nearest centroid in use, and its number [S, R]."""
+    best = np.full(z.shape[:2], np.inf)
+    nearest = np.zeros(z.shape[:2], np.int64)
+    for k in range(chosen.shape[1]):
+        squares = np.where(used[:, k, None], ((z - chosen[:, k : k + 1]) ** 2).sum(2), np.inf)
+        closer = squares < best
+        best, nearest = np.where(closer, squares, best), np.where(closer, k, nearest)
+    return best, nearest
+
+
+def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64) -> NDArray[np.bool_]:
+    """Give each slot's deadest centroid half of its heaviest one, in place; returns which slots [S] were changed.
+
+    The two halves move apart by the heaviest one's own spread, a sign a feature: a fixed shift such as 1e-14 would
+    vanish in float32. A heaviest centroid without spread (all rows equal) is left whole.
+    """
+    masses, spreads = seeds.masses, seeds.spreads
+    slots, count = masses.shape
+    every = np.arange(slots)
+    heaviest, dead = masses.argmax(1), masses.argmin(1)
+    features = seeds.centroids.shape[2]
+    is_dead = masses[every, dead] < _DEAD_SHARE * masses.sum(1) / count
+    changed: NDArray[np.bool_] = is_dead & (spreads[every, heaviest] > 1e-9) & (heaviest != dead)
+    at, source, target = every[changed], heaviest[changed], dead[changed]
+    signs = np.stack([np.where(uniforms(keys[changed], d) < 0.5, -1.0, 1.0) for d in range(features)], axis=1)
+    step = np.sqrt(spreads[at, source].astype(np.float64) / features)[:, None] * signs * scales(mean, var)[at]
+    origin = seeds.centroids[at, source].astype(np.float64)
+    seeds.centroids[at, source], seeds.centroids[at, target] = origin - 0.5 * step, origin + 0.5 * step
+    half = 0.5 * masses[at, source]
+    masses[at, source], masses[at, target] = half, half
+    spreads[at, source] = spreads[at, target] = 0.5 * spreads[at, source]
+    return changed

@@ -1,0 +1,116 @@
+"""Which slot an entity has: the directory of a partition.
+
+Known entities are resident (their state is in the bank) or evicted (it is in the store alone). Eviction changes no
+score, so memory and the clock may decide on it; forgetting does, so the partition's event time decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from detector.models.bank import Bank
+from detector.types import Int64
+
+WHOLE = ""
+"""The one entity of a partition without an entity field."""
+
+
+class Slots:
+    """The entities of one partition and their slots in `bank`.
+
+    `load` reads the states of evicted entities from the store; it is called with those that have returned.
+    """
+
+    def __init__(self, bank: Bank, limit: int, load: Callable[[Sequence[str]], dict[str, bytes]]) -> None:
+        self._bank = bank
+        self.limit = limit
+        self._load = load
+        self.resident: dict[str, int] = {}
+        self.evicted: dict[str, float] = {}
+        self.names: list[str | None] = []
+        self._free: list[int] = []
+
+    def __len__(self) -> int:
+        """Entities known, resident or not."""
+        return len(self.resident) + len(self.evicted)
+
+    def know(self, entities: Iterable[tuple[str, float]]) -> None:
+        """Take over (entity, last seen) from the store: all evicted until they return."""
+        self.evicted.update(entities)
+
+    def find(self, entities: Sequence[str]) -> Int64:
+        """Return the slot of each row's entity, -1 where there is no room for a new one."""
+        resident = self.resident
+        found = [resident.get(entity, -1) for entity in entities]
+        if -1 in found:
+            self._admit(dict.fromkeys(entity for entity, slot in zip(entities, found, strict=True) if slot < 0))
+            found = [resident.get(entity, -1) for entity in entities]
+        return np.array(found, np.int64)
+
+    def look_up(self, entities: Sequence[str]) -> Int64:
+        """Return the slot of each entity as it was found before: unknown ones, for lack of room, stay without."""
+        self._admit({entity: None for entity in entities if entity in self.evicted})
+        return np.array([self.resident.get(entity, -1) for entity in entities], np.int64)
+
+    def evict(self, before: float, keep: Int64, *, clean: Callable[[Int64], Int64]) -> int:
+        """Drop from memory what was last seen before then, except `keep`; returns how many.
+
+        `clean` picks those of some slots whose state in the store is their newest.
+        """
+        idle = clean(np.setdiff1d(self.stale(before), keep))
+        for slot in idle.tolist():
+            entity = self._drop(slot)
+            self.evicted[entity] = float(self._bank.last_seen[slot])
+        return len(idle)
+
+    def resident_slots(self) -> Int64:
+        """Return the slots in memory, in no particular order."""
+        return np.fromiter(self.resident.values(), np.int64, len(self.resident))
+
+    def stale(self, before: float) -> Int64:
+        """Return the resident slots last seen before then."""
+        resident = self.resident_slots()
+        return resident[self._bank.last_seen[resident] < before]
+
+    def forget(self, before: float) -> list[str]:
+        """Delete what was last seen before then; returns the entities."""
+        forgotten = [entity for entity, seen in self.evicted.items() if seen < before]
+        for entity in forgotten:
+            del self.evicted[entity]
+        forgotten += [self._drop(slot) for slot in self.stale(before).tolist()]
+        return forgotten
+
+    def _admit(self, entities: dict[str, None]) -> None:
+        returning = [entity for entity in entities if entity in self.evicted]
+        if returning:
+            states = self._load(returning)
+            slots = [self._place(entity) for entity in returning]
+            self._bank.unpack(slots, [states[entity] for entity in returning])
+            for entity in returning:
+                del self.evicted[entity]
+        room = max(0, self.limit - len(self))
+        fresh = [entity for entity in entities if entity not in self.resident][:room]
+        if fresh:
+            self._bank.clear(np.array([self._place(entity) for entity in fresh], np.int64))
+
+    def _place(self, entity: str) -> int:
+        if self._free:
+            slot = self._free.pop()
+            self.names[slot] = entity
+        else:
+            slot = len(self.names)
+            self.names.append(entity)
+            self._bank.reserve(slot)
+        self.resident[entity] = slot
+        return slot
+
+    def _drop(self, slot: int) -> str:
+        entity = self.names[slot]
+        assert entity is not None, f"slot {slot} is free"
+        del self.resident[entity]
+        self.names[slot] = None
+        self._free.append(slot)
+        self._bank.release(np.array([slot]))
+        return entity
