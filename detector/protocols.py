@@ -120,6 +120,13 @@ class PartitionStore(Protocol):
     def add_control(self, control: ControlRecord) -> None:
         """Append a control record, durably."""
 
+    def start_over(self, *, keep_state: bool) -> None:
+        """Begin another log: `alerts_through` goes back to its start; without `keep_state` the state goes too.
+
+        The state is the checkpoint, the slots and the control records; outbox and dead letters stay in any case.
+        Called at start, before the writer has anything of this partition.
+        """
+
     # --- write on the writer's thread
     def write_slots(self, slots: Iterable[SlotState]) -> int:
         """Stage changed slots for the next `commit_checkpoint`; returns bytes written.

@@ -1,0 +1,1 @@
+"""What is kept: checkpoints, slots, control records, the outbox and dead letters."""

@@ -1,0 +1,125 @@
+"""Connections to one SQLite file: transactions, and SQLite's errors in the words of the store."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+from detector.errors import StoreDamagedError, StoreError, StoreFullError, StoreLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another program (such as the sqlite3 shell) to let go of the file."""
+
+_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+_LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def damaged(file: Path, found: str) -> StoreDamagedError:
+    """Return the error for a file that is not what was written."""
+    return StoreDamagedError(
+        f"{file}: the store is damaged: {found}. Look at it with `detector state check`; then put a backup in "
+        "its place (`detector state import`), or move the file away to start this partition cold."
+    )
+
+
+def _explain(file: Path, error: sqlite3.Error) -> Exception:
+    if isinstance(error, (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)):
+        return error
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    if code in _NO_ROOM:
+        return StoreFullError(f"{file}: cannot be written ({error}): make room on its disk, or make it writable.")
+    if code in _LOCKED:
+        return StoreLockedError(f"{file}: another program keeps the file locked ({error}): close it.")
+    if isinstance(error, sqlite3.OperationalError) and code == sqlite3.SQLITE_ERROR:
+        # An SQL error in a file whose format was checked: a table or column is not there any more.
+        return damaged(file, str(error))
+    return damaged(file, str(error)) if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB} else error
+
+
+@contextlib.contextmanager
+def explained(file: Path) -> Iterator[None]:
+    """Turn SQLite's errors into StoreFullError, StoreLockedError or StoreDamagedError; a bug in a call stays itself."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        explanation = _explain(file, error)
+        if explanation is error:
+            raise
+        raise explanation from error
+
+
+class Connection:
+    """One connection, meant for one thread at a time; `close` waits for a call that is under way.
+
+    `turn` is shared by the connections of one file: writing threads queue up there, since SQLite's own busy handler
+    polls with growing sleeps. `autocheckpoint` is in pages of 4 KiB; 0 leaves moving the WAL to the others.
+    """
+
+    def __init__(self, file: Path, turn: threading.Lock, *, autocheckpoint: int = 0, cache_kib: int = 2048) -> None:
+        self._file = file
+        self._turn = turn
+        self._use = threading.Lock()
+        self._closed = False
+        with explained(file):
+            self._sqlite = sqlite3.connect(
+                file, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
+            )
+            try:
+                self._set_up(autocheckpoint, cache_kib)
+            except BaseException:
+                self._sqlite.close()
+                raise
+
+    def _set_up(self, autocheckpoint: int, cache_kib: int) -> None:
+        (mode,) = self._sqlite.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            message = f"{self._file}: SQLite offers no WAL here (it says {mode!r}): the store needs a local disk."
+            raise StoreError(message)
+        for setting in (
+            "synchronous = FULL",
+            "temp_store = MEMORY",
+            "secure_delete = OFF",
+            f"cache_size = -{cache_kib}",
+            f"wal_autocheckpoint = {autocheckpoint}",
+        ):
+            self._sqlite.execute(f"PRAGMA {setting}")
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent view of the file."""
+        with self._use, self._transaction("BEGIN") as sqlite:
+            yield sqlite
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, durable when the block ends; nothing is left of it where the block raises."""
+        with self._turn, self._use, self._transaction("BEGIN IMMEDIATE") as sqlite:
+            yield sqlite
+
+    def close(self) -> None:
+        """Close; closing twice is harmless."""
+        with self._use:
+            self._closed = True
+            with explained(self._file):
+                self._sqlite.close()
+
+    @contextlib.contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        if self._closed:
+            message = f"{self._file}: the store was closed"
+            raise StoreError(message)
+        with explained(self._file):
+            self._sqlite.execute(begin)
+            try:
+                yield self._sqlite
+                self._sqlite.execute("COMMIT")
+            except BaseException:
+                if self._sqlite.in_transaction:
+                    self._sqlite.execute("ROLLBACK")
+                raise

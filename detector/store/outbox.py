@@ -1,0 +1,117 @@
+"""The outbox and the dead letters in the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from detector.store.checksum import checksum
+from detector.store.connection import damaged
+from detector.types import Attempt, DeadLetter, OutboxEntry, Outcome, Partition, QueuedEntry
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def add(sqlite: sqlite3.Connection, entries: Sequence[OutboxEntry], created: float) -> None:
+    """Queue entries; one whose (id, sink) is known already changes nothing."""
+    sqlite.executemany(
+        "INSERT INTO outbox (id, sink, kind, body, checksum, created) VALUES (?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (sink, id) DO NOTHING",
+        ((*entry, checksum(*entry), created) for entry in entries),
+    )
+
+
+def due(sqlite: sqlite3.Connection, file: Path, sink: str, now: float, limit: int) -> list[QueuedEntry]:
+    """Return the oldest entries of a sink that are queued and due; StoreDamagedError where a checksum fails."""
+    found = sqlite.execute(
+        "SELECT sequence, created, attempts, due, id, sink, kind, body, checksum FROM outbox "
+        "WHERE sink = ? AND state = 'queued' AND due <= ? ORDER BY sequence LIMIT ?",
+        (sink, now, limit),
+    )
+    queued = []
+    for sequence, created, attempts, when, *parts, expected in found:
+        if checksum(*parts) != expected:
+            raise damaged(file, f"the checksum of outbox entry {sequence} fails")
+        queued.append(QueuedEntry(sequence, OutboxEntry(*parts), created, attempts, when))
+    return queued
+
+
+def settle(sqlite: sqlite3.Connection, results: Sequence[tuple[QueuedEntry, Attempt, float]], keep: int) -> None:
+    """Write what became of entries; of those given up, the newest `keep` stay."""
+    for queued, attempt, again in results:
+        if attempt.outcome is Outcome.DELIVERED:
+            sqlite.execute("DELETE FROM outbox WHERE sequence = ?", (queued.sequence,))
+            continue
+        state, when = ("queued", again) if attempt.outcome is Outcome.RETRY else (attempt.outcome.value, queued.due)
+        sqlite.execute(
+            "UPDATE outbox SET attempts = attempts + 1, due = ?, state = ?, code = ?, detail = ? "
+            "WHERE sequence = ? AND state = 'queued'",
+            (when, state, attempt.code, attempt.detail, queued.sequence),
+        )
+    sqlite.execute(
+        "DELETE FROM outbox WHERE sequence IN "
+        "(SELECT sequence FROM outbox WHERE state <> 'queued' ORDER BY sequence DESC LIMIT -1 OFFSET ?)",
+        (keep,),
+    )
+
+
+def backlog(sqlite: sqlite3.Connection) -> dict[str, tuple[int, float, int]]:
+    """Return per sink the number of queued entries, when the oldest was created, and the bytes of their bodies."""
+    found = sqlite.execute(
+        "SELECT sink, entries, bytes, (SELECT created FROM outbox "
+        "WHERE outbox.sink = backlog.sink AND state = 'queued' ORDER BY sequence LIMIT 1) FROM backlog "
+        "WHERE entries > 0"
+    )
+    return {sink: (entries, oldest or 0.0, size) for sink, entries, size, oldest in found}
+
+
+def keep_rejects(sqlite: sqlite3.Connection, rejects: Sequence[DeadLetter], keep: int) -> None:
+    """Append dead letters and delete the oldest beyond `keep`."""
+    sqlite.executemany(
+        "INSERT INTO dead_letter (record_offset, timestamp, key, value, headers, row_numbers, reasons, detail) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                reject.offset,
+                reject.timestamp,
+                reject.key,
+                reject.value,
+                msgspec.msgpack.encode(reject.headers),
+                msgspec.json.encode(reject.rows).decode(),
+                msgspec.json.encode(reject.reasons).decode(),
+                reject.detail,
+            )
+            for reject in rejects[-keep:]
+        ),
+    )
+    if rejects:
+        sqlite.execute(
+            "DELETE FROM dead_letter WHERE sequence <= (SELECT max(sequence) FROM dead_letter) - ?",
+            (keep,),
+        )
+
+
+def dead_letters(sqlite: sqlite3.Connection, partition: Partition) -> list[DeadLetter]:
+    """Return the dead letters kept, oldest first."""
+    found = sqlite.execute(
+        "SELECT record_offset, timestamp, key, value, headers, row_numbers, reasons, detail FROM dead_letter "
+        "ORDER BY sequence"
+    )
+    return [
+        DeadLetter(
+            partition,
+            offset,
+            timestamp,
+            key,
+            value,
+            msgspec.msgpack.decode(headers, type=tuple[tuple[str, bytes], ...]),
+            msgspec.json.decode(rows, type=tuple[int, ...]),
+            msgspec.json.decode(reasons, type=tuple[str, ...]),
+            detail,
+        )
+        for offset, timestamp, key, value, headers, rows, reasons, detail in found
+    ]

@@ -1,0 +1,250 @@
+"""The store on disk: a folder with one SQLite file a partition."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from detector.store import folder, outbox, schema
+from detector.store import slots as slot_rows
+from detector.store.checksum import checksum
+from detector.store.connection import Connection, damaged
+from detector.store.lock import FileLock
+from detector.types import ControlKind, ControlRecord, Position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from detector.types import Attempt, Checkpoint, DeadLetter, OutboxEntry, Partition, QueuedEntry, SlotState
+
+_WRITER_AUTOCHECKPOINT = 1000
+"""Pages after which a commit of the writer's moves the WAL into the file: few enough to take about 10 ms."""
+_WRITER_CACHE_KIB = 16384
+
+
+class SqliteStore:
+    """The folder at `path`, made with a random id if absent. Implements `protocols.Store`.
+
+    `keep_rejects` bounds each partition's dead letters, and the outbox entries that were given up. `now` is the clock
+    that outbox entries are stamped by. Raises StoreFullError, StoreDamagedError, StoreNewerError, StoreError.
+    """
+
+    def __init__(self, path: Path, *, keep_rejects: int, now: Callable[[], float] = time.time) -> None:
+        folder.make(path)
+        self._path = path
+        self._id = folder.read_id(path)
+        self._keep_rejects = keep_rejects
+        self._now = now
+
+    @property
+    def id(self) -> str:
+        """A random id, made once."""
+        return self._id
+
+    def open(self, partition: Partition) -> SqlitePartition:
+        """Open or create a partition's file and lock it; raises as `protocols.Store.open` says."""
+        return SqlitePartition(
+            folder.partition_file(self._path, partition), partition, keep_rejects=self._keep_rejects, now=self._now
+        )
+
+    def partitions(self) -> list[Partition]:
+        """All partitions that have a file here, sorted."""
+        return folder.partitions(self._path)
+
+
+class SqlitePartition:
+    """One partition's file. Implements `protocols.PartitionStore`, which says what thread calls what.
+
+    Each of the three threads has a connection. Writing ones take turns by a lock; each transaction is short, and
+    `close` waits for those under way. A call after `close` raises StoreError.
+    """
+
+    def __init__(self, file: Path, partition: Partition, *, keep_rejects: int, now: Callable[[], float]) -> None:
+        self._file = file
+        self._keep_rejects = keep_rejects
+        self._now = now
+        self._turn = threading.Lock()
+        with contextlib.ExitStack() as undo:
+            with folder.explained(file):
+                file.parent.mkdir(exist_ok=True)
+                self._lock = FileLock(file.with_suffix(".lock"))
+            undo.callback(self._lock.release)
+            self._writer = Connection(
+                file, self._turn, autocheckpoint=_WRITER_AUTOCHECKPOINT, cache_kib=_WRITER_CACHE_KIB
+            )
+            undo.callback(self._writer.close)
+            self._head = self._prepare(partition)
+            self._main = Connection(file, self._turn)
+            undo.callback(self._main.close)
+            self._delivery = Connection(file, self._turn)
+            undo.pop_all()
+
+    def _prepare(self, partition: Partition) -> schema.Head:
+        """Create what is missing, check what is there, and clear away what a crash left staged."""
+        with self._writer.reading() as sqlite:
+            empty = schema.is_empty(sqlite)
+        if empty:
+            with self._writer.writing() as sqlite:
+                schema.create(sqlite, partition)
+            with folder.explained(self._file):
+                folder.sync(self._file.parent)
+                folder.sync(self._file.parent.parent)
+        with self._writer.reading() as sqlite:
+            schema.check_format(sqlite, self._file)
+            head = schema.read_head(sqlite, self._file)
+        if head.partition != partition:
+            raise damaged(self._file, f"it is the store of {head.partition}, not of {partition}")
+        if head.staging:
+            cleared = replace(head, staging=0)
+            with self._writer.writing() as sqlite:
+                slot_rows.unstage(sqlite, head.generation)
+                schema.write_head(sqlite, cleared)
+            head = cleared
+        return head
+
+    @property
+    def partition(self) -> Partition:
+        """Whose store it is."""
+        return self._head.partition
+
+    # --- main thread
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the last complete checkpoint."""
+        with self._main.reading() as sqlite:
+            return schema.read_checkpoint(sqlite, self._file)
+
+    def alerts_through(self) -> tuple[Position, int]:
+        """Return up to where alerts are complete, and that block's number."""
+        with self._main.reading() as sqlite:
+            head = schema.read_head(sqlite, self._file)
+        return head.through, head.through_block
+
+    def directory(self) -> Iterator[tuple[str, float]]:
+        """Yield (entity, last_seen) in entity order, as of the checkpoint current at the first."""
+        # A connection of its own, since the caller may do other things between two entries.
+        with contextlib.closing(Connection(self._file, self._turn)) as own, own.reading() as sqlite:
+            yield from slot_rows.directory(sqlite, schema.read_head(sqlite, self._file).generation)
+
+    def read_slots(self, entities: Sequence[str]) -> dict[str, bytes]:
+        """Return the states of those entities as of the last complete checkpoint."""
+        with self._main.reading() as sqlite:
+            return slot_rows.read(sqlite, self._file, entities, schema.read_head(sqlite, self._file).generation)
+
+    def controls(self) -> list[ControlRecord]:
+        """Return all control records in the order they were added."""
+        with self._main.reading() as sqlite:
+            found = sqlite.execute("SELECT boundary, kind, payload, checksum FROM control ORDER BY sequence").fetchall()
+        for number, (boundary, kind, payload, expected) in enumerate(found):
+            if checksum(boundary, kind, payload) != expected:
+                raise damaged(self._file, f"the checksum of control record {number} fails")
+        return [
+            ControlRecord(boundary, ControlKind(kind), msgspec.json.decode(body)) for boundary, kind, body, _ in found
+        ]
+
+    def add_control(self, control: ControlRecord) -> None:
+        """Append a control record, durably."""
+        values = (control.boundary, control.kind.value, msgspec.json.encode(control.payload).decode())
+        with self._main.writing() as sqlite:
+            sqlite.execute(
+                "INSERT INTO control (boundary, kind, payload, checksum) VALUES (?, ?, ?, ?)",
+                (*values, checksum(*values)),
+            )
+
+    def start_over(self, *, keep_state: bool) -> None:
+        """Begin another log: alerts are complete to nowhere; without `keep_state` the state goes too.
+
+        The state is the checkpoint, the slots and the control records; outbox and dead letters stay in any case.
+        Called on the main thread while the writer has nothing of this partition.
+        """
+        with self._main.writing() as sqlite:
+            head = replace(self._head, through_offset=0, through_row=0, through_block=0)
+            if not keep_state:
+                head = replace(head, staging=0)
+                for table in ("checkpoint", "slot", "control"):
+                    sqlite.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            schema.write_head(sqlite, head)
+        self._head = head
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return the dead letters kept, oldest first."""
+        with self._main.reading() as sqlite:
+            return outbox.dead_letters(sqlite, self.partition)
+
+    # --- writer's thread
+
+    def write_slots(self, slots: Iterable[SlotState]) -> int:
+        """Stage changed slots; returns bytes written. One short transaction."""
+        head = replace(self._head, staging=1)
+        with self._writer.writing() as sqlite:
+            if head != self._head:
+                schema.write_head(sqlite, head)
+            written = slot_rows.stage(sqlite, slots, head.generation + 1)
+        self._head = head
+        return written
+
+    def commit_checkpoint(
+        self,
+        checkpoint: Checkpoint,
+        forgotten: Sequence[str],
+        rejects: Sequence[DeadLetter],
+        entries: Sequence[OutboxEntry],
+    ) -> int:
+        """Make the staged slots and `checkpoint` current; returns bytes written.
+
+        A forgotten entity's slot goes, staged or not.
+        """
+        head = replace(self._head, staging=0, generation=self._head.generation + 1)
+        with self._writer.writing() as sqlite:
+            slot_rows.forget(sqlite, forgotten)
+            schema.write_checkpoint(sqlite, checkpoint)
+            schema.write_head(sqlite, head)
+            outbox.keep_rejects(sqlite, rejects, self._keep_rejects)
+            outbox.add(sqlite, entries, self._now())
+        self._head = head
+        return (
+            len(checkpoint.header)
+            + sum(len(reject.value or b"") + len(reject.key or b"") for reject in rejects)
+            + sum(len(entry.body) for entry in entries)
+        )
+
+    def commit_alerts(self, entries: Sequence[OutboxEntry], through: Position, block: int) -> None:
+        """Add alerts to the outbox and move `alerts_through` forward, in one transaction."""
+        head = self._head
+        if through > head.through:
+            head = replace(head, through_offset=through.offset, through_row=through.row, through_block=block)
+        with self._writer.writing() as sqlite:
+            outbox.add(sqlite, entries, self._now())
+            if head != self._head:
+                schema.write_head(sqlite, head)
+        self._head = head
+
+    # --- delivery thread
+
+    def due(self, sink: str, now: float, limit: int) -> list[QueuedEntry]:
+        """Return the oldest undelivered entries of a sink that are due."""
+        with self._delivery.reading() as sqlite:
+            return outbox.due(sqlite, self._file, sink, now, limit)
+
+    def settle(self, results: Sequence[tuple[QueuedEntry, Attempt, float]]) -> None:
+        """Write what became of entries; those given up are kept up to `keep_rejects`."""
+        with self._delivery.writing() as sqlite:
+            outbox.settle(sqlite, results, self._keep_rejects)
+
+    def backlog(self) -> dict[str, tuple[int, float, int]]:
+        """Return per sink: entries, created time of the oldest, bytes."""
+        with self._delivery.reading() as sqlite:
+            return outbox.backlog(sqlite)
+
+    def close(self) -> None:
+        """Wait for calls under way, close and unlock. Closing twice is harmless."""
+        with contextlib.ExitStack() as steps:
+            steps.callback(self._lock.release)
+            for connection in (self._writer, self._main, self._delivery):
+                steps.callback(connection.close)
