@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from detector.config.units import Bytes, Count, HttpUrl, Names, Number, Seconds, Whole, instant
+from detector.config.units import NUMBER, Bytes, Count, HttpUrl, Names, Seconds, instant
 
 
 class Section(BaseModel):
@@ -233,7 +233,7 @@ class Limits(Section):
 
     record_bytes: Bytes = 4 << 20
     """Size of a record's value."""
-    depth: Annotated[Whole, Field(ge=1, le=256)] = 32
+    depth: Annotated[int, Field(ge=1, le=256), NUMBER] = 32
     """Nesting of a JSON document."""
     rows: Count = 100_000
     """Rows in one record."""
@@ -301,7 +301,7 @@ class Events(Section):
 class Blocks(Section):
     """When the model changes: only at block boundaries, which the log alone decides."""
 
-    rows: Annotated[Whole, Field(ge=16, le=4096)] = 256
+    rows: Annotated[int, Field(ge=16, le=4096), NUMBER] = 256
     """A block ends when it holds this many rows."""
     tick: Seconds = 10.0
     """A block ends when the partition's event time enters a new multiple of this."""
@@ -328,7 +328,7 @@ class Entities(Section):
 class HalfLife(Section):
     """How fast the past fades; the faster of the two where both are given, never where neither is."""
 
-    events: Annotated[Number, Field(gt=0)] | None = 200_000
+    events: Annotated[float, Field(gt=0), NUMBER] | None = 200_000
     """Rows of a slot after which their weight is halved."""
     time: Seconds | None = None
     """Event time after which their weight is halved."""
@@ -337,11 +337,11 @@ class HalfLife(Section):
 class Model(Section):
     """The online K-Means of a slot."""
 
-    centroids: Annotated[Whole, Field(ge=1, le=256)] = 16
+    centroids: Annotated[int, Field(ge=1, le=256), NUMBER] = 16
     """Number of centroids, K."""
     half_life: HalfLife = HalfLife()
     """How fast the past fades."""
-    seed_rows: Annotated[Whole, Field(ge=8, le=4096)] | None = None
+    seed_rows: Annotated[int, Field(ge=8, le=4096), NUMBER] | None = None
     """Rows from which a slot's centroids are seeded (k-means++); absent = 512, or 8 K with an entity field."""
     warm_up: Count = 128
     """Rows that a slot must have learned before its scores count."""
@@ -350,15 +350,15 @@ class Model(Section):
 class Alerting(Section):
     """When a score becomes an alert."""
 
-    false_alarm_rate: Annotated[Number, Field(ge=1e-6, le=1e-1)] = 1e-4
+    false_alarm_rate: Annotated[float, Field(ge=1e-6, le=1e-1), NUMBER] = 1e-4
     """The share of normal events that may be flagged; an event is anomalous from score -log10 of it."""
-    critical_decades: Annotated[Number, Field(ge=0)] = 2.0
+    critical_decades: Annotated[float, Field(ge=0), NUMBER] = 2.0
     """How many decades beyond the threshold an alert is `critical` rather than `warning`."""
     cool_down: Seconds = 300.0
     """After an alert of an entity, this much event time passes without another one."""
-    reference: Annotated[Whole, Field(ge=1000)] = 100_000
+    reference: Annotated[int, Field(ge=1000), NUMBER] = 100_000
     """Recent scores of the partition, half-life in events, that a rate is judged against."""
-    warm_up: Annotated[Whole, Field(ge=100)] = 1_000
+    warm_up: Annotated[int, Field(ge=100), NUMBER] = 1_000
     """Scores that the reference must hold before anything alerts."""
 
 
@@ -443,7 +443,7 @@ class Http(Section):
 
     host: str = "127.0.0.1"
     """Address to listen on."""
-    port: Annotated[Whole, Field(ge=0, le=65535)] = 9108
+    port: Annotated[int, Field(ge=0, le=65535), NUMBER] = 9108
     """Port to listen on; 0 = any free one, told in the log."""
     enabled: bool = True
     """Whether to listen at all."""

@@ -100,7 +100,7 @@ def test_a_missing_key_says_what_it_means() -> None:
             "dead_letters:\n  max_bytes: [1]",
             "dead_letters.max_bytes: found a list of 1, expected a quantity such as 64MB or 4MiB",
         ),
-        ("http:\n  port: no", "http.port: found `false`, expected a whole number"),
+        ("http:\n  port: no", "http.port: found `false`, expected a number"),
         ("alerting:\n  critical_decades: on", "alerting.critical_decades: found `true`, expected a number"),
         ("blocks:\n  - 1", "blocks: found a list of 1, expected a mapping"),
     ],
