@@ -1,0 +1,5 @@
+"""`python -m detector` is `detector`."""
+
+from detector.cli.main import main
+
+main()

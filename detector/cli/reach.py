@@ -1,0 +1,101 @@
+"""Reaching what a configuration names, without changing anything there: no record is read, no alert is sent."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from urllib.parse import urlsplit
+
+from detector.config.secrecy import shown_url
+from detector.config.sections import Config, KafkaSink, KafkaSource, Registry, Tls, WebhookSink
+from detector.config.tls import reveal, tls_context
+from detector.errors import ConfigError, SinkError, SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """One attempt: what was to be reached and where; `trouble` is None where it was, and says why not else."""
+
+    what: str
+    address: str
+    trouble: str | None
+    exit_code: int
+
+
+def reach(config: Config) -> list[Reached]:
+    """Try the broker, the schema registry and each webhook that the configuration names, once each."""
+    return [*_broker(config), *_registry(config), *_webhooks(config)]
+
+
+def _broker(config: Config) -> Iterator[Reached]:
+    reads = isinstance(config.source, KafkaSource)
+    writes = config.dead_letters.topic is not None or any(isinstance(sink, KafkaSink) for sink in config.sinks)
+    if reads or writes:
+        from detector.sources.kafka import probe  # noqa: PLC0415 - kafka-python is slow to import
+
+        code = SourceError.exit_code if reads else SinkError.exit_code
+        yield Reached("Kafka", ", ".join(config.kafka.bootstrap_servers), probe(config.kafka), code)
+
+
+def _registry(config: Config) -> Iterator[Reached]:
+    registry = config.events.registry
+    if registry is not None:
+        yield Reached("schema registry", shown_url(registry.url), _subjects(registry), SourceError.exit_code)
+
+
+def _subjects(registry: Registry) -> str | None:
+    """Ask a registry for its subjects; return what went wrong, or None."""
+    try:
+        headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
+        if registry.username is not None:
+            password = reveal(registry.password, "events.registry.password") if registry.password else ""
+            pair = base64.b64encode(f"{registry.username}:{password}".encode()).decode()
+            headers["Authorization"] = f"Basic {pair}"
+        connection = _connection(registry.url, registry.tls, "events.registry.tls", registry.timeout)
+        try:
+            connection.request("GET", urlsplit(registry.url).path.rstrip("/") + "/subjects", headers=headers)
+            response = connection.getresponse()
+        finally:
+            connection.close()
+    except (ConfigError, OSError, HTTPException) as error:
+        return _said(error)
+    return None if response.status == 200 else f"GET /subjects answered {response.status} {response.reason}"
+
+
+def _webhooks(config: Config) -> Iterator[Reached]:
+    for number, sink in enumerate(config.sinks):
+        if isinstance(sink, WebhookSink):
+            trouble = _connects(sink, f"sinks[{number}].tls")
+            yield Reached(f"webhook {sink.name}", shown_url(sink.url), trouble, SinkError.exit_code)
+
+
+def _connects(sink: WebhookSink, place: str) -> str | None:
+    """Open a connection, with TLS where the URL has it, and close it; return what went wrong, or None."""
+    try:
+        connection = _connection(sink.url, sink.tls, place, sink.timeout)
+        try:
+            connection.connect()
+        finally:
+            connection.close()
+    except (ConfigError, OSError, HTTPException) as error:
+        return _said(error)
+    return None
+
+
+def _connection(url: str, tls: Tls, place: str, timeout: float) -> HTTPConnection:
+    parts = urlsplit(url)
+    assert parts.hostname is not None  # the section's validator has seen to it
+    if parts.scheme == "https":
+        return HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=tls_context(tls, place))
+    return HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return f"its name cannot be resolved ({error.strerror})"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,0 +1,23 @@
+"""`detector run`: the daemon."""
+
+from __future__ import annotations
+
+import typer
+
+from detector.cli.options import DEFAULT_CONFIG, ConfigFile
+
+
+def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Run the daemon until SIGTERM or Ctrl-C; a second signal ends it at once.
+
+    It exits 0 after a checkpoint; 2, 3, 4 or 5 where configuration, store, source or a sink need a decision.
+    """
+    # The configuration is judged first: an error in it is told before TensorFlow has loaded.
+    from detector.config.load import load  # noqa: PLC0415 - pydantic is slow to import, and `--help` needs none of it
+    from detector.telemetry import logs  # noqa: PLC0415 - as above
+
+    settings = load(config)
+    logs.configure(settings.log)
+    from detector import app  # noqa: PLC0415 - it imports TensorFlow
+
+    raise typer.Exit(app.run(settings))

@@ -1,0 +1,101 @@
+"""A configuration in a few lines for people. No secret and no URL beyond its host is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import assert_never
+
+from detector.config.secrecy import shown_url
+from detector.config.sections import (
+    ComputerSource,
+    Config,
+    FileSource,
+    HalfLife,
+    Kafka,
+    KafkaSink,
+    KafkaSource,
+    Sink,
+    StdoutSink,
+    WebhookSink,
+)
+
+_MOST_FEATURES = 8
+_UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"))
+
+
+def summary(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) of what the daemon would do, in the order of its work."""
+    yield "source", _source(config)
+    yield "events", _events(config)
+    whose = "partition" if config.events.entity is None else f"entity ({config.events.entity}) of each partition"
+    yield "model", f"{config.model.centroids} centroids for each {whose}; {_half_life(config.model.half_life)}"
+    yield "blocks", f"{config.blocks.rows} rows or {duration(config.blocks.tick)}"
+    rate = f"1 in {1 / config.alerting.false_alarm_rate:,.0f} normal events"
+    yield "alerts", f"beyond {rate}; then quiet for {duration(config.alerting.cool_down)} per {_quiet(config)}"
+    for sink in config.sinks:
+        yield "sink", _sink(sink, config.kafka)
+    topic = f"Kafka topic {config.dead_letters.topic}, and " if config.dead_letters.topic else ""
+    yield "dead letters", f"{topic}the store's last {config.dead_letters.keep:,} per partition"
+    yield "store", f"{config.store.path}, a checkpoint every {duration(config.checkpoint.interval)}"
+    http = config.http
+    yield "http", f"http://{http.host}:{http.port}/ (metrics, health)" if http.enabled else "none"
+
+
+def duration(seconds: float) -> str:
+    """Write seconds as people do: 7 d, 1.5 h, 20 ms."""
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds * 1000:g} ms"
+
+
+def _source(config: Config) -> str:
+    match config.source:
+        case KafkaSource() as source:
+            topics = f"topics {', '.join(source.topics)}" if source.topics else f"topics matching {source.pattern}"
+            return f"Kafka {_brokers(config.kafka)}: {topics}; group {source.group}, from {source.start}"
+        case ComputerSource() as source:
+            return f"this computer, every {duration(source.interval)}"
+        case FileSource() as source:
+            return f"file {source.path}"
+        case _:
+            assert_never(config.source)
+
+
+def _brokers(kafka: Kafka) -> str:
+    sasl = f"SASL {kafka.sasl.mechanism}" if kafka.sasl else ""
+    guarded = " and ".join(part for part in ("TLS" if kafka.tls else "", sasl) if part)
+    return ", ".join(kafka.bootstrap_servers) + (f" ({guarded})" if guarded else "")
+
+
+def _events(config: Config) -> str:
+    events = config.events
+    names = [feature.name for feature in events.features]
+    more = f" and {len(names) - _MOST_FEATURES} more" if len(names) > _MOST_FEATURES else ""
+    time = f"{events.timestamp.path} ({events.timestamp.unit})" if events.timestamp.path else "the record's own"
+    where = "".join(f", where {path} is {value}" for path, value in events.where.items())
+    registry = f" (registry {shown_url(events.registry.url)})" if events.registry else ""
+    features = f"{len(names)} feature{'s' if len(names) > 1 else ''}: {', '.join(names[:_MOST_FEATURES])}{more}"
+    return f"{events.format}{registry}{where}; {features}; time: {time}"
+
+
+def _half_life(half_life: HalfLife) -> str:
+    parts = [f"{half_life.events:,g} rows"] if half_life.events else []
+    parts += [duration(half_life.time)] if half_life.time else []
+    return f"half-life {' or '.join(parts)}" if parts else "nothing fades"
+
+
+def _quiet(config: Config) -> str:
+    return "partition" if config.events.entity is None else "entity"
+
+
+def _sink(sink: Sink, kafka: Kafka) -> str:
+    match sink:
+        case WebhookSink():
+            return f"{sink.name}: webhook {shown_url(sink.url)}, {'signed' if sink.secrets else 'unsigned'}"
+        case KafkaSink():
+            return f"{sink.name}: Kafka topic {sink.topic} at {_brokers(kafka)}"
+        case StdoutSink():
+            return f"{sink.name}: standard output"
+        case _:
+            assert_never(sink)

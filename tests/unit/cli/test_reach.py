@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from detector.cli.reach import reach
+from detector.config.load import parse
+from detector.config.sections import Config
+
+Requests = list[tuple[str, str, str | None]]
+
+
+@contextmanager
+def serving(status: int) -> Iterator[tuple[int, Requests]]:
+    """Answer every request with `status`; yields the port and what was asked."""
+    requests: Requests = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            requests.append((self.command, self.path, self.headers["Authorization"]))
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"[]")
+
+        do_POST = do_HEAD = do_GET  # noqa: N815 - as http.server calls them
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as http.server calls it
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_address[1], requests
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def configured(sinks: str = "[]", registry: str = "null") -> Config:
+    return parse(
+        f"source: {{kind: computer}}\nevents: {{features: [a], registry: {registry}}}\nsinks: {sinks}\n",
+        "c",
+        environ={},
+    )
+
+
+def test_a_configuration_that_names_nothing_has_nothing_to_reach() -> None:
+    assert reach(configured("[{kind: stdout}]")) == []
+
+
+def test_a_webhook_is_reached_without_a_request() -> None:
+    with serving(500) as (port, requests):
+        (reached,) = reach(configured(f"[{{kind: webhook, url: 'http://127.0.0.1:{port}/hunter2'}}]"))
+    assert (reached.what, reached.address, reached.trouble) == ("webhook webhook", f"http://127.0.0.1:{port}", None)
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "trouble"),
+    [
+        (f"http://127.0.0.1:{unused_port()}/", "Connection refused"),
+        ("http://no.such.host.invalid/", "its name cannot be resolved"),
+    ],
+)
+def test_a_webhook_that_is_away_is_told(url: str, trouble: str) -> None:
+    (reached,) = reach(configured(f"[{{kind: webhook, url: '{url}'}}]"))
+    assert (reached.trouble or "").startswith(trouble)
+    assert reached.exit_code == 5
+
+
+def test_a_webhook_that_does_not_speak_tls_is_told() -> None:
+    with serving(200) as (port, _):
+        (reached,) = reach(configured(f"[{{kind: webhook, url: 'https://127.0.0.1:{port}/'}}]"))
+    assert "SSL" in (reached.trouble or "")
+
+
+def test_a_registry_is_asked_for_its_subjects() -> None:
+    with serving(200) as (port, requests):
+        registry = f"{{url: 'http://127.0.0.1:{port}/base/', username: u, password: p}}"
+        (reached,) = reach(configured(registry=registry))
+    assert (reached.what, reached.trouble, reached.exit_code) == ("schema registry", None, 4)
+    assert requests == [("GET", "/base/subjects", "Basic dTpw")]
+
+
+def test_a_registry_that_refuses_is_told_with_its_answer() -> None:
+    with serving(401) as (port, _):
+        (reached,) = reach(configured(registry=f"{{url: 'http://127.0.0.1:{port}'}}"))
+    assert reached.trouble == "GET /subjects answered 401 Unauthorized"
+
+
+def test_what_does_not_speak_http_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            client, _ = server.accept()
+            with client:
+                client.recv(100)
+                client.sendall(b"hello\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        (reached,) = reach(configured(registry=f"{{url: 'http://127.0.0.1:{server.getsockname()[1]}'}}"))
+        thread.join()
+    assert reached.trouble

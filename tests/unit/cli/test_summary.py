@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from detector.cli.summary import duration, summary
+from detector.config.load import parse
+
+EVERYTHING = """\
+source: {kind: kafka, pattern: "m.*", group: g, start: latest}
+kafka:
+  bootstrap_servers: [a:1, b:2]
+  tls: {key_password: hunter2}
+  sasl: {mechanism: PLAIN, username: u, password: hunter2}
+events:
+  format: avro
+  registry: {url: "https://hunter2:hunter2@registry:8081/hunter2", password: hunter2}
+  features: [f0, f1, f2, f3, f4, f5, f6, f7, f8, f9]
+  entity: host
+  where: {name: cpu}
+model: {half_life: {time: 7d}}
+sinks:
+  - {kind: webhook, name: hook, url: "https://hooks.example.com/hunter2?t=hunter2", secrets: [hunter2]}
+  - {kind: kafka, topic: alerts}
+  - {kind: stdout}
+dead_letters: {topic: dead}
+"""
+
+
+EIGHT = "f0, f1, f2, f3, f4, f5, f6, f7"
+OWN_TIME = "time: the record's own"
+
+
+def summarised(text: str) -> list[tuple[str, str]]:
+    return list(summary(parse(text, "c", environ={})))
+
+
+def test_it_says_what_the_daemon_would_do() -> None:
+    assert summarised(EVERYTHING) == [
+        ("source", "Kafka a:1, b:2 (TLS and SASL PLAIN): topics matching m.*; group g, from latest"),
+        (
+            "events",
+            f"avro (registry https://registry:8081), where name is cpu; 10 features: {EIGHT} and 2 more; {OWN_TIME}",
+        ),
+        ("model", "16 centroids for each entity (host) of each partition; half-life 200,000 rows or 7 d"),
+        ("blocks", "256 rows or 10 s"),
+        ("alerts", "beyond 1 in 10,000 normal events; then quiet for 5 min per entity"),
+        ("sink", "hook: webhook https://hooks.example.com, signed"),
+        ("sink", "kafka: Kafka topic alerts at a:1, b:2 (TLS and SASL PLAIN)"),
+        ("sink", "stdout: standard output"),
+        ("dead letters", "Kafka topic dead, and the store's last 10,000 per partition"),
+        ("store", "detector-state, a checkpoint every 10 s"),
+        ("http", "http://127.0.0.1:9108/ (metrics, health)"),
+    ]
+
+
+def test_it_shows_no_secret() -> None:
+    assert "hunter2" not in str(summarised(EVERYTHING))
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{kind: computer}", "this computer, every 200 ms"),
+        ("{kind: file, path: /a/b.jsonl}", "file /a/b.jsonl"),
+        ("{kind: kafka, topics: [a, b]}", "Kafka 127.0.0.1:9092: topics a, b; group detector, from earliest"),
+    ],
+)
+def test_every_source_has_its_words(source: str, said: str) -> None:
+    found = dict(summarised(f"source: {source}\nevents: {{features: [x]}}\nhttp: {{enabled: false}}\n"))
+    assert found["source"] == said
+    assert found["model"].startswith("16 centroids for each partition;")
+    assert found["alerts"].endswith("quiet for 5 min per partition")
+    assert found["http"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.02, "20 ms"), (1, "1 s"), (90, "1.5 min"), (3600, "1 h"), (604800, "7 d")]
+)
+def test_durations_are_written_as_people_do(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
