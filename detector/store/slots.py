@@ -30,12 +30,12 @@ _UPSERT = """ ON CONFLICT (entity) DO UPDATE SET
 
 _CURRENT = """
 SELECT entity,
-    CASE WHEN generation <= :current THEN last_seen ELSE old_last_seen END,
-    CASE WHEN generation <= :current THEN checksum ELSE old_checksum END,
-    CASE WHEN generation <= :current THEN state ELSE old_state END
+    CASE WHEN generation <= ?1 THEN last_seen ELSE old_last_seen END,
+    CASE WHEN generation <= ?1 THEN checksum ELSE old_checksum END,
+    CASE WHEN generation <= ?1 THEN state ELSE old_state END
 FROM slot"""
 
-_VISIBLE = "(generation <= :current OR old_state IS NOT NULL)"
+_VISIBLE = "(generation <= ?1 OR old_state IS NOT NULL)"
 
 
 def stage(sqlite: sqlite3.Connection, slots: Iterable[SlotState], generation: int) -> int:
@@ -76,9 +76,8 @@ def read(sqlite: sqlite3.Connection, file: Path, entities: Sequence[str], curren
     found: dict[str, bytes] = {}
     for start in range(0, len(entities), 500):
         part = entities[start : start + 500]
-        names = {f"e{n}": entity for n, entity in enumerate(part)}
-        query = f"{_CURRENT} WHERE {_VISIBLE} AND entity IN ({','.join(':' + n for n in names)})"
-        for entity, seen, expected, state in sqlite.execute(query, {"current": current, **names}):
+        query = f"{_CURRENT} WHERE {_VISIBLE} AND entity IN ({','.join('?' * len(part))})"
+        for entity, seen, expected, state in sqlite.execute(query, (current, *part)):
             _verify(file, entity, seen, state, expected)
             found[entity] = state
     return found
@@ -86,7 +85,7 @@ def read(sqlite: sqlite3.Connection, file: Path, entities: Sequence[str], curren
 
 def read_all(sqlite: sqlite3.Connection, file: Path, current: int) -> Iterator[tuple[str, float, bytes]]:
     """Yield (entity, last_seen, state) of every current slot, verified, in no particular order."""
-    for entity, seen, expected, state in sqlite.execute(f"{_CURRENT} WHERE {_VISIBLE}", {"current": current}):
+    for entity, seen, expected, state in sqlite.execute(f"{_CURRENT} WHERE {_VISIBLE}", (current,)):
         _verify(file, entity, seen, state, expected)
         yield entity, seen, state
 
@@ -94,9 +93,9 @@ def read_all(sqlite: sqlite3.Connection, file: Path, current: int) -> Iterator[t
 def directory(sqlite: sqlite3.Connection, current: int) -> Iterator[tuple[str, float]]:
     """Yield (entity, last_seen) of every current slot, in entity order."""
     # NOT INDEXED: one pass and a sort; by the index it would be a seek a slot.
-    query = f"""SELECT entity, CASE WHEN generation <= :current THEN last_seen ELSE old_last_seen END
+    query = f"""SELECT entity, CASE WHEN generation <= ?1 THEN last_seen ELSE old_last_seen END
         FROM slot NOT INDEXED WHERE {_VISIBLE} ORDER BY entity"""  # noqa: S608 - a constant
-    yield from sqlite.execute(query, {"current": current})
+    yield from sqlite.execute(query, (current,))
 
 
 def _verify(file: Path, entity: str, seen: float, state: bytes, expected: int) -> None:
