@@ -1,0 +1,189 @@
+"""Alerts and dead letters to Kafka topics: the door to kafka-python on the way out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.net.sasl.oauth import AbstractTokenProvider
+
+from detector.alerts import dead_letters
+from detector.config.kafka_client import TOKEN_PROVIDERS, client_arguments
+from detector.errors import ConfigError
+from detector.types import Attempt, DeadLetter, OutboxEntry, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from detector.config.sections import Kafka
+
+_DELIVERY_TIMEOUT = 20.0
+_REQUEST_LIMIT = 256 << 20
+_CLOSE_TIMEOUT = 5.0
+
+for _provider in TOKEN_PROVIDERS:
+    AbstractTokenProvider.register(_provider)
+
+
+class Message(NamedTuple):
+    """What goes to the topic for one outbox entry."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class KafkaSink:
+    """Sends entries to one topic, acknowledged by all in-sync replicas; once connected, many at a time.
+
+    At least once: kafka-python's idempotent producer removes duplicates of its own retries, but an attempt that ran
+    into its timeout may have arrived all the same. The header `id` tells.
+    """
+
+    def __init__(self, name: str, topic: str, kafka: Kafka, message: Callable[[OutboxEntry], Message]) -> None:
+        """Read secrets and certificates; ConfigError where one cannot be used. The broker may be away."""
+        self._name = name
+        self._topic = topic
+        self._message = message
+        self._timeout = min(kafka.request_timeout, _DELIVERY_TIMEOUT)
+        milliseconds = round(self._timeout * 1000)
+        self._arguments = client_arguments(kafka) | {
+            "acks": "all",
+            "enable_idempotence": True,
+            "compression_type": "lz4",
+            "request_timeout_ms": milliseconds,
+            "delivery_timeout_ms": milliseconds,
+            "max_block_ms": milliseconds,
+            "bootstrap_timeout_ms": milliseconds,
+            # The broker knows what it takes; a limit of the client's own would only refuse more.
+            "max_request_size": _REQUEST_LIMIT,
+            "metrics_enabled": False,
+        }
+        self._producer: Any = None
+
+    @property
+    def name(self) -> str:
+        """The sink's name in metrics and logs."""
+        return self._name
+
+    def deliver(self, entry: OutboxEntry, attempt: int) -> Attempt:
+        """Send one entry and wait for its acknowledgement."""
+        return self.deliver_all([(entry, attempt)])[0]
+
+    def deliver_all(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
+        """Send entries in order and wait for all acknowledgements, within one timeout; returns an attempt for each."""
+        deadline = time.monotonic() + self._timeout
+        try:
+            if self._producer is None:
+                self._producer = KafkaProducer(**self._arguments)
+            producer = self._producer
+            producer.partitions_for(self._topic)  # the one call that blocks: once here, not once an entry below
+        except (KafkaError, ConfigError, OSError) as error:
+            return [self._failed(error)] * len(entries)
+        futures = [self._send(entry) for entry, _ in entries]
+        return [self._result(future, deadline) for future in futures]
+
+    def close(self) -> None:
+        """Leave; what is not yet acknowledged will be sent again."""
+        if self._producer is not None:
+            self._producer.close(timeout=_CLOSE_TIMEOUT)
+            self._producer = None
+
+    def _send(self, entry: OutboxEntry) -> Any:
+        """Return the future of a send, or the error that prevented it."""
+        try:
+            key, value, headers = self._message(entry)
+            return self._producer.send(self._topic, value, key, headers)
+        except (KafkaError, msgspec.MsgspecError, ValueError, TypeError) as error:
+            return error
+
+    def _result(self, future: Any, deadline: float) -> Attempt:
+        if isinstance(future, Exception):
+            return self._failed(future)
+        try:
+            future.get(timeout=max(deadline - time.monotonic(), 0.001))
+        except KafkaError as error:
+            return self._failed(error)
+        return Attempt(Outcome.DELIVERED, "ok")
+
+    def _failed(self, error: Exception) -> Attempt:
+        """Classify: only a record that the broker will never take is refused; rights and topics can be mended."""
+        code = _code(error)
+        outcome = Outcome.REFUSED if code in _REFUSALS else Outcome.RETRY
+        return Attempt(outcome, code, f"topic {self._topic}: {type(error).__name__}: {error}"[:300])
+
+
+class _Subject(msgspec.Struct):
+    """What the key and the headers of an alert's message are made from."""
+
+    schema: int
+    kind: str
+    entity: str | None
+    topic: str
+    partition: int
+
+
+_subject = msgspec.json.Decoder(_Subject)
+
+
+def alert_message(entry: OutboxEntry) -> Message:
+    """Return an alert's message: keyed by entity (or topic/partition where there is none), so that order is kept."""
+    subject = _subject.decode(entry.body)
+    key = subject.entity if subject.entity is not None else f"{subject.topic}/{subject.partition}"
+    headers = [("id", entry.id), ("kind", subject.kind), ("schema", str(subject.schema))]
+    return Message(key.encode(), entry.body, [(name, text.encode()) for name, text in headers])
+
+
+def dead_letter_message(entry: OutboxEntry) -> Message:
+    """Return a dead letter's message: the record's own key, value and headers, and why it was rejected."""
+    letter = dead_letters.decode(entry.body)
+    # kafka-python takes no message that has neither key nor value; an empty value is the nearest to none.
+    value = b"" if letter.key is None and letter.value is None else letter.value
+    return Message(letter.key, value, [*letter.headers, *_reasons(entry.id, letter)])
+
+
+def _reasons(id_: str, letter: DeadLetter) -> list[tuple[str, bytes]]:
+    headers = {
+        "detector.id": id_,
+        "detector.reason": ",".join(dict.fromkeys(letter.reasons)),
+        "detector.topic": letter.partition.topic,
+        "detector.partition": str(letter.partition.number),
+        "detector.offset": str(letter.offset),
+        "detector.timestamp": str(letter.timestamp),
+        "detector.rows": dead_letters.ranges(letter.rows),
+        "detector.detail": letter.detail,
+    }
+    return [(name, text.encode()) for name, text in headers.items()]
+
+
+_REFUSALS = {"too_large", "invalid_record"}
+_CODES = {
+    "MessageSizeTooLargeError": "too_large",
+    "RecordListTooLargeError": "too_large",
+    "InvalidRecordError": "invalid_record",
+    "InvalidTimestampError": "invalid_record",
+    "MsgspecError": "invalid_record",
+    "TypeError": "invalid_record",
+    "ValueError": "invalid_record",
+    "UnknownTopicOrPartitionError": "unknown_topic",
+    "InvalidTopicError": "invalid_topic",
+    "TopicAuthorizationFailedError": "not_authorized",
+    "ClusterAuthorizationFailedError": "not_authorized",
+    "SaslAuthenticationFailedError": "not_authenticated",
+    "UnsupportedSaslMechanismError": "not_authenticated",
+    "NotEnoughReplicasError": "too_few_replicas",
+    "NotEnoughReplicasAfterAppendError": "too_few_replicas",
+    "NoBrokersAvailable": "unreachable",
+    "KafkaConnectionError": "unreachable",
+    "ConfigError": "not_authenticated",
+}
+
+
+def _code(error: Exception) -> str:
+    """Return one of a bounded set of words for what went wrong, for metrics."""
+    if isinstance(error, KafkaTimeoutError):
+        return "timeout"
+    return next((_CODES[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _CODES), "kafka")

@@ -1,0 +1,225 @@
+"""Alerts by HTTP POST, signed as Standard Webhooks 1.0.0 has it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+import re
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+from standardwebhooks import Webhook
+
+from detector.alerts import retry
+from detector.config.secrecy import MASK, shown_url
+from detector.config.tls import reveal, tls_context
+from detector.errors import ConfigError
+from detector.types import Attempt, OutboxEntry, Outcome
+from detector.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from detector.config.sections import WebhookSink as Settings
+
+_ANSWER_LIMIT = 64 << 10
+_DETAIL_LIMIT = 200
+_SECRET_BYTES = range(24, 65)  # what Standard Webhooks allows
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_OWN_HEADERS = {"webhook-id", "webhook-timestamp", "webhook-signature", "content-length", "transfer-encoding"}
+
+# At INFO httpx2 logs each request with its whole URL, and a URL may hold a token.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+class WebhookSink:
+    """Posts each body to one URL. All calls come from one thread; the connection is kept between them.
+
+    The client is the asynchronous one, on an event loop of its own, because only there can one deadline bound a whole
+    attempt: a receiver that sends a byte a second never runs into a timeout per read.
+    """
+
+    def __init__(self, settings: Settings, place: str, now: Callable[[], float] = time.time) -> None:
+        """Read secrets and certificates; ConfigError where one cannot be used. `place` is the section's YAML path."""
+        self._name = settings.name
+        self._url = _usable(settings.url, place)
+        self._timeout = settings.timeout
+        self._now = now
+        self._signers = [
+            Webhook(_secret_bytes(reveal(secret, f"{place}.secrets[{i}]"), f"{place}.secrets[{i}]"))
+            for i, secret in enumerate(settings.secrets)
+        ]
+        given = {
+            name.lower(): _header(name, reveal(value, f"{place}.headers.{name}"), place)
+            for name, value in settings.headers.items()
+        }
+        # A receiver's error page may repeat what it was sent, and its first words go to the log.
+        self._echoes = [value for value in given.values() if value]
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(_DaemonThreads())
+        self._client = httpx2.AsyncClient(
+            headers={"content-type": "application/json", "user-agent": f"detector/{__version__}"} | given,
+            verify=tls_context(settings.tls, f"{place}.tls"),
+            timeout=None,
+            follow_redirects=False,
+            limits=httpx2.Limits(max_connections=1, keepalive_expiry=60.0),
+        )
+
+    @property
+    def name(self) -> str:
+        """The sink's name in metrics and logs."""
+        return self._name
+
+    def deliver(self, entry: OutboxEntry, attempt: int) -> Attempt:  # noqa: ARG002 - each attempt is the same
+        """Post once, within the timeout, whatever the receiver does."""
+        return self._loop.run_until_complete(self._deliver(entry))
+
+    def close(self) -> None:
+        """Close the connection. Closing twice is harmless."""
+        if not self._loop.is_closed():
+            self._loop.run_until_complete(self._client.aclose())
+            self._loop.close()
+
+    async def _deliver(self, entry: OutboxEntry) -> Attempt:
+        deadline = self._loop.time() + self._timeout
+        try:
+            async with asyncio.timeout_at(deadline):
+                request = self._client.build_request("POST", self._url, content=entry.body, headers=self._signed(entry))
+                answer = await self._client.send(request, stream=True)
+        except TimeoutError:
+            return Attempt(Outcome.RETRY, "timeout", f"{shown_url(self._url)} did not answer in {self._timeout:g} s")
+        except (httpx2.HTTPError, OSError) as error:
+            code = _code(error)
+            return Attempt(Outcome.RETRY, code, f"{shown_url(self._url)}: {code} ({type(error).__name__})")
+        outcome = retry.outcome_of(answer.status_code)
+        asked = retry.retry_after(answer.headers.get("retry-after"), self._now())
+        text = await self._beginning(answer, deadline)
+        detail = f"{shown_url(self._url)} answered {answer.status_code}" + (f": {text}" if text else "")
+        return Attempt(outcome, str(answer.status_code), detail, asked if outcome is Outcome.RETRY else None)
+
+    async def _beginning(self, answer: httpx2.Response, deadline: float) -> str:
+        """Read the body, so that the connection can be used again, within the limits; return its first words.
+
+        The status alone decides what becomes of the alert: a body that is slow, endless or broken changes nothing.
+        """
+        read = bytearray()
+        try:
+            async with asyncio.timeout_at(deadline):
+                async for part in answer.aiter_raw():
+                    read += part
+                    if len(read) > _ANSWER_LIMIT:
+                        break
+        except (TimeoutError, httpx2.HTTPError, OSError):
+            pass
+        finally:
+            await answer.aclose()
+        text = bytes(read).decode(errors="replace")
+        for secret in self._echoes:
+            text = text.replace(secret, MASK)
+        return " ".join("".join(c if c.isprintable() else " " for c in text[:_DETAIL_LIMIT]).split())
+
+    def _signed(self, entry: OutboxEntry) -> dict[str, str]:
+        moment = datetime.fromtimestamp(int(self._now()), UTC)
+        headers = {"webhook-id": entry.id, "webhook-timestamp": str(int(moment.timestamp()))}
+        if self._signers:
+            body = entry.body.decode()
+            signatures = [signer.sign(entry.id, moment, body) for signer in self._signers]
+            headers["webhook-signature"] = " ".join(signatures)
+        return headers
+
+
+class _DaemonThreads(ThreadPoolExecutor):
+    """A thread per call, left behind at exit: a name look-up cannot be cancelled, and must not hold the daemon up."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - it is handed to whoever waits
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="look-up", daemon=True).start()
+        return future
+
+
+def _code(error: BaseException) -> str:
+    """Return one of a bounded set of words for what went wrong on the way, for metrics."""
+    causes = list(_causes(error))
+    words: tuple[tuple[type[BaseException], str], ...] = (
+        (socket.gaierror, "dns"),
+        (ssl.SSLError, "tls"),
+        (ConnectionRefusedError, "refused"),
+        (ConnectionError, "reset"),
+        (TimeoutError, "timeout"),
+        (httpx2.TimeoutException, "timeout"),
+        (httpx2.ProxyError, "proxy"),
+        (httpx2.ConnectError, "unreachable"),
+        (httpx2.NetworkError, "reset"),
+        (httpx2.ProtocolError, "protocol"),
+    )
+    return next((word for kind, word in words if any(isinstance(cause, kind) for cause in causes)), "network")
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error, what it was raised from, and the members of groups among them."""
+    found: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop()
+        if cause in found:
+            continue
+        found.append(cause)
+        waiting += [c for c in (cause.__cause__, cause.__context__) if c is not None]
+        if isinstance(cause, BaseExceptionGroup):
+            waiting += cause.exceptions
+    return found
+
+
+def _usable(url: str, place: str) -> str:
+    try:
+        httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        message = f"{place}.url: expected a URL such as https://host:port/path ({error})"
+        raise ConfigError(message) from None
+    return url
+
+
+def _secret_bytes(secret: str, place: str) -> bytes:
+    """Return the key of a signing secret. The library takes whatever it is given, so that it is judged here."""
+    text = secret.removeprefix("whsec_")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) not in _SECRET_BYTES:
+        found = f"{len(key)} bytes" if key else "something else"
+        message = (
+            f"{place}: expected whsec_ and the base64 of 24 to 64 random bytes, found {found}; make one with: "
+            f"python3 -c \"import base64,secrets;print('whsec_'+base64.b64encode(secrets.token_bytes(32)).decode())\""
+        )
+        raise ConfigError(message)
+    return key
+
+
+def _header(name: str, value: str, place: str) -> str:
+    """Return the value of a configured header, checked: a line break in it would start a header of its own."""
+    if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+        message = f"{place}.headers: `{name}` cannot be set; expected a header name other than {sorted(_OWN_HEADERS)}"
+        raise ConfigError(message)
+    if not _HEADER_VALUE.fullmatch(value):
+        message = f"{place}.headers.{name}: expected one line of ASCII text without control characters"
+        raise ConfigError(message)
+    return value

@@ -1,0 +1,60 @@
+"""An alert in words: the rate as people say it, and the one line that a phone shows."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from detector.types import Alert, FeatureShare
+
+
+def rate_in_words(score: float, *, at_least: bool) -> str:
+    """Return "1 in 10,000" for 4.0; with `at_least`, as far as the reference supports: "at most 1 in 1,000,000"."""
+    return f"{'at most ' if at_least else ''}1 in {_one_in(score)}"
+
+
+def score_in_words(score: float, *, at_least: bool) -> str:
+    """Return "4.0", or "at least 6.0" where the reference supports no more."""
+    return f"{'at least ' if at_least else ''}{score:.1f}"
+
+
+def summary(alert: Alert, units: Mapping[str, str]) -> str:
+    """Return one line: who, the feature that differs most, its part of the distance, and how rare that is."""
+    who = one_line(alert.entity if alert.entity is not None else str(alert.partition))
+    top = max(alert.features, key=lambda feature: feature.share)
+    rate = rate_in_words(alert.score, at_least=alert.at_least)
+    return f"{who}: {_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
+
+
+def one_line(text: str) -> str:
+    """Return the text with everything that is no printable character escaped: entities come from outside."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _feature(feature: FeatureShare, unit: str) -> str:
+    tail = f" {one_line(unit)}" if unit else ""
+    observed = "missing" if feature.observed is None else _number(feature.observed) + tail
+    return f"{one_line(feature.name)} {observed} (expected {_number(feature.expected)}{tail})"
+
+
+def _number(value: float) -> str:
+    """Return four significant digits; plain for everyday sizes, with an exponent beyond."""
+    size = abs(value)
+    if size and not 1e-3 <= size < 1e12:
+        return f"{value:.3e}"
+    digits = 1 if size >= 1000 else 3 - math.floor(math.log10(size)) if size else 0
+    text = f"{value + 0.0:,.{digits}f}"  # + 0.0: no "-0"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _one_in(score: float) -> str:
+    """Return 10 to the score, rounded to two digits: more would claim what no reference can support."""
+    if score > 300:  # beyond what a float holds; rows far out get there
+        return f"10^{score:.0f}"
+    count = 10.0**score
+    size = math.floor(math.log10(count) + 1e-9)
+    rounded = round(count, 1 - size)
+    return f"{rounded:,.0f}" if size >= 1 else f"{rounded:.1f}".removesuffix(".0")

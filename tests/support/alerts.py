@@ -1,0 +1,113 @@
+"""Alerts, entries and a clock for tests of the way out."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from detector.alerts import body, dead_letters
+from detector.alerts.ids import alert_id
+from detector.types import Alert, DeadLetter, FeatureShare, OutboxEntry, Partition, Position
+
+SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PARTITION = Partition("metrics", 3)
+
+
+def alert(offset: int = 17, **changes: Any) -> Alert:
+    """Return an alert as detection would write it."""
+    position = Position(offset, 2)
+    made = Alert(
+        id=alert_id("topic-id", PARTITION, position, body.KIND),
+        partition=PARTITION,
+        position=position,
+        entity="host-7",
+        time=1795413922.25,
+        score=4.0,
+        at_least=False,
+        distance=12.5,
+        threshold=3.5,
+        severity="warning",
+        model_version=1,
+        block=812,
+        centroid=5,
+        features=(
+            FeatureShare("cpu", 97.1, 31.2, 0.83),
+            FeatureShare("memory", None, 55.0, 0.0),
+            FeatureShare("load", 3.5, 1.25, 0.17),
+        ),
+    )
+    return replace(made, **changes)
+
+
+def entry(sink: str, offset: int = 17, **changes: Any) -> OutboxEntry:
+    """Return an alert's entry in the outbox of a sink."""
+    made = alert(offset, **changes)
+    return OutboxEntry(made.id, sink, "alert", body.encode(made))
+
+
+def dead_letter(offset: int = 4, **changes: Any) -> DeadLetter:
+    """Return a rejected record."""
+    made = DeadLetter(
+        partition=PARTITION,
+        offset=offset,
+        timestamp=1795413922250,
+        key=b"host-\xff",
+        value=b'{"cpu": \x00 broken',
+        headers=(("trace", b"\x01\x02"), ("trace", b"again")),
+        rows=(0, 1, 2, 7),
+        reasons=("not_finite", "not_a_number", "not_finite", "not_finite"),
+        detail="cpu: expected a finite number",
+    )
+    return replace(made, **changes)
+
+
+def dead_letter_entry(offset: int = 4, **changes: Any) -> OutboxEntry:
+    """Return a rejected record's entry in the outbox."""
+    return dead_letters.outbox_entry(dead_letter(offset, **changes), "topic-id")
+
+
+class TurnedClock:
+    """A clock that stands still until it is turned."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self._now = now
+        self._start = now
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now - self._start
+
+    def turn(self, seconds: float) -> None:
+        self._now += seconds
+
+
+class Counts:
+    """A DeliveryObserver that counts."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.attempts: Counter[tuple[str, str]] = Counter()
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        self.crashes: Counter[str] = Counter()
+        self.backlogs: dict[str, tuple[int, float]] = {}
+
+    def delivered(self, sink: str, code: str, seconds: float) -> None:
+        assert seconds >= 0
+        with self._lock:
+            self.attempts[sink, code] += 1
+
+    def refused(self, sink: str, code: str) -> None:
+        with self._lock:
+            self.refusals[sink, code] += 1
+
+    def crashed(self, where: str) -> None:
+        with self._lock:
+            self.crashes[where] += 1
+
+    def backlog(self, sink: str, entries: int, oldest: float) -> None:
+        with self._lock:
+            self.backlogs[sink] = (entries, oldest)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from detector.alerts.build import build
+from detector.config.sections import Config
+from detector.errors import ConfigError
+from detector.protocols import Sink
+
+
+def built(**settings: Any) -> list[Sink]:
+    config = {"source": {"kind": "computer"}, "events": {"features": ["cpu"]}, **settings}
+    sinks = build(Config.model_validate(config))
+    for sink in sinks:
+        sink.close()
+    return sinks
+
+
+def test_the_sinks_are_those_of_the_configuration_in_order() -> None:
+    sinks = built(
+        sinks=[
+            {"kind": "webhook", "url": "http://127.0.0.1:9/"},
+            {"kind": "kafka", "name": "topic", "topic": "alerts"},
+            {"kind": "stdout"},
+        ]
+    )
+    assert [(type(sink).__name__, sink.name) for sink in sinks] == [
+        ("WebhookSink", "webhook"),
+        ("KafkaSink", "topic"),
+        ("StdoutSink", "stdout"),
+    ]
+
+
+def test_dead_letters_have_a_sink_where_they_have_a_topic() -> None:
+    assert [sink.name for sink in built(sinks=[])] == []
+    assert [sink.name for sink in built(sinks=[], dead_letters={"topic": "rejects"})] == ["dead_letters"]
+
+
+def test_an_error_names_the_sink_by_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"^sinks\[1\]\.secrets\[0\]: "):
+        built(sinks=[{"kind": "stdout"}, {"kind": "webhook", "url": "http://127.0.0.1:9/", "secrets": ["whsec_x"]}])
