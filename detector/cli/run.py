@@ -14,10 +14,8 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     """
     # The configuration is judged first: an error in it is told before TensorFlow has loaded.
     from detector.config.load import load  # noqa: PLC0415 - pydantic is slow to import, and `--help` needs none of it
-    from detector.telemetry import logs  # noqa: PLC0415 - as above
 
     settings = load(config)
-    logs.configure(settings.log)
     from detector import app  # noqa: PLC0415 - it imports TensorFlow
 
     raise typer.Exit(app.run(settings))

@@ -56,10 +56,10 @@ class Health:
             self._blocked.labels(reason.value).set(1)
 
     def unblock(self, reason: BlockReason) -> None:
-        """Say that it waits for this no longer; harmless where it did not."""
+        """Say that it waits for this no longer; harmless, and quick, where it did not."""
         with self._lock:
-            self._details.pop(reason, None)
-            self._blocked.labels(reason.value).set(0)
+            if self._details.pop(reason, None) is not None:
+                self._blocked.labels(reason.value).set(0)
 
     def alive(self) -> bool:
         """Tell whether the main loop turned within the last 60 seconds."""
