@@ -80,11 +80,12 @@ def read(text: str, name: str, interpolate: Callable[[str], str]) -> Document:
         said = ", ".join(part for part in (error.context, error.problem) if part)
         # PyYAML quotes names of aliases and tags: an unquoted secret that begins with * or ! would be printed.
         message = f"{place}not valid YAML: {_QUOTED.sub('(not shown)', said)}"
-        if mark and "${" in text.splitlines()[min(mark.line, text.count("\n"))]:
+        if mark and "${" in "".join(text.splitlines()[mark.line : mark.line + 1]):
             message += "; inside [ ] or { }, put ${...} in quotes"
         raise ConfigError(message) from None
     except (yaml.YAMLError, RecursionError) as error:
-        message = f"{name}: not valid YAML: {'nested too deeply' if isinstance(error, RecursionError) else error}"
+        said = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
+        message = f"{name}: not valid YAML: {said}"
         raise ConfigError(message) from None
     reader = _Reader(interpolate)
     reader.document.value = None if node is None else reader.value(node, ())

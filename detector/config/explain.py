@@ -55,7 +55,8 @@ def problems(error: ValidationError, document: Document) -> list[Problem]:
         elif wanted not in expected.setdefault(path, []):
             expected[path].append(wanted)
     for path, all_wanted in expected.items():
-        texts.setdefault(path, f"found {_shown(path, document)}, expected {' or '.join(all_wanted)}")
+        inside = not {"a mapping", "a list"}.isdisjoint(all_wanted)
+        texts.setdefault(path, f"found {_shown(path, document, inside=inside)}, expected {' or '.join(all_wanted)}")
     return [Problem(document.line(path), path, text) for path, text in texts.items()]
 
 
@@ -130,18 +131,16 @@ def _meaning(path: Path, document: Document) -> str:
     return f": {' '.join(field.description.split())}" if field and field.description else ""
 
 
-def _shown(path: Path, document: Document) -> str:
-    """Return the value at a path as an error may print it."""
+def _shown(path: Path, document: Document, *, inside: bool) -> str:
+    """Return the value at a path as an error may print it; where keys belong `inside`, plain text may hold secrets."""
     value = document.found(path)
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return f"a list of {len(value)}" if value else "an empty list"
-    if value is None:
-        return "nothing"
+    if isinstance(value, (dict, list)):
+        return f"a list of {len(value)}" if isinstance(value, list) else "a mapping"
+    if value is None or inside:
+        return "nothing" if value is None else "a plain value"
     if any(isinstance(step, str) and (is_secret(step) or step == "headers") for step in path):
         return MASK
     if "url" in str(path[-1]):
         return f"`{shown_url(str(value))}`"
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else " ".join(str(value).split())
     return f"`{text[:77]}...`" if len(text) > 80 else f"`{text}`"

@@ -182,6 +182,8 @@ def webhook(secret: str, header: str, url: str = "http://127.0.0.1/") -> str:
         SMALLEST + "  registry: {url: 'http://x', password: [hunter2]}\n",
         SMALLEST + "kafka: {sasl: {mechanism: PLAIN, username: 1, password: {value: [hunter2]}}}\n",
         SMALLEST + "kafka: {sasl: {mechanism: PLAIN, password: hunter2}}\n",
+        SMALLEST + "kafka:\n  sasl: |\n    password: hunter2\n",
+        SMALLEST + "sinks: secrets=hunter2\n",
         SMALLEST + "kafka: {sasl: {mechanism: PLAIN, username: u, password: '${X:-hunter2}'}, token: hunter2}\n",
     ],
 )
