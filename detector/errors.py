@@ -50,6 +50,10 @@ class SourceUnavailableError(SourceError):
     """The source is away for now (broker down, no route): the daemon waits."""
 
 
+class RegistryUnavailableError(SourceUnavailableError):
+    """The schema registry is away for now: the daemon waits with the records in hand."""
+
+
 class LogChangedError(SourceError):
     """The log is not the one of the checkpoint: topic made anew, truncated, or owned by another store."""
 

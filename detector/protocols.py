@@ -46,7 +46,7 @@ class Assignment(Protocol):
         """Give the partition up in order: checkpoint, commit, close. The source still owns it during the call."""
 
     def lost(self, partition: Partition) -> None:
-        """The partition is already another's: drop it without writing."""
+        """Drop the partition without writing: it is already another's."""
 
 
 class Source(Protocol):
@@ -99,7 +99,8 @@ class PartitionStore(Protocol):
     """
 
     @property
-    def partition(self) -> Partition: ...
+    def partition(self) -> Partition:
+        """Whose store it is."""
 
     # --- read on the main thread, at start and when an entity returns
     def checkpoint(self) -> Checkpoint | None:
@@ -136,7 +137,11 @@ class PartitionStore(Protocol):
         """
 
     def commit_checkpoint(
-        self, checkpoint: Checkpoint, forgotten: Sequence[str], rejects: Sequence[DeadLetter], entries: Sequence[OutboxEntry]
+        self,
+        checkpoint: Checkpoint,
+        forgotten: Sequence[str],
+        rejects: Sequence[DeadLetter],
+        entries: Sequence[OutboxEntry],
     ) -> int:
         """Make the staged slots and `checkpoint` current in one transaction; returns bytes written.
 
@@ -182,9 +187,11 @@ class Sink(Protocol):
     """A way out. Called on the delivery thread; must bound its own time."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in the configuration, the outbox, metrics and logs."""
 
     def deliver(self, entry: OutboxEntry, attempt: int) -> Attempt:
         """Try once to send one entry; never raises for what a receiver does."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of connections. Called once, on the delivery thread."""

@@ -37,20 +37,35 @@ class Position(NamedTuple):
     row: int = 0
 
 
+class Place(NamedTuple):
+    """Which log rows come from: ids are made of it."""
+
+    partition: Partition
+    topic_id: str
+
+
 class Record(Protocol):
     """One record of a partition, as the source hands it on (kafka-python's own record has this shape)."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Its place in the partition."""
+
     @property
     def timestamp(self) -> int:
         """Epoch milliseconds, as the broker keeps it."""
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """Its key, if it has one."""
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """What it holds; None is a tombstone."""
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Its headers, in order."""
 
 
 class PlainRecord(NamedTuple):
@@ -81,7 +96,8 @@ class Batch:
 class LogFacts:
     """What a source knows of a partition's log when it is assigned: enough to tell whether it is still the same log.
 
-    `earliest` and `end` are the first offset kept and the one behind the last. `committed` is the group's committed
+    `earliest` and `end` are the first offset kept and the one behind the last; `start` is where the configuration
+    says that a partition without a checkpoint begins. `committed` is the group's committed
     offset, or None; `committed_store` the id of the store whose daemon committed it, "" where it does not say.
     Sources without a log leave everything at its default.
     """
@@ -91,6 +107,7 @@ class LogFacts:
     end: int = -1
     committed: int | None = None
     committed_store: str = ""
+    start: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -411,6 +411,13 @@ class StdoutSink(Section):
 Sink = Annotated[WebhookSink | KafkaSink | StdoutSink, Field(discriminator="kind")]
 
 
+class Outbox(Section):
+    """Where alerts wait for their delivery."""
+
+    max_alerts: Count = 100_000
+    """Alerts of one partition that may wait for one sink; beyond, reading waits for the receiver."""
+
+
 class DeadLetters(Section):
     """Where rejected records are kept."""
 
@@ -477,6 +484,8 @@ class Config(Section):
     """When a score becomes an alert."""
     sinks: list[Sink] = [StdoutSink()]
     """Where alerts go."""
+    outbox: Outbox = Outbox()
+    """Where alerts wait for their delivery."""
     dead_letters: DeadLetters = DeadLetters()
     """Where rejected records are kept."""
     checkpoint: Checkpointing = Checkpointing()

@@ -27,6 +27,7 @@ class Bank:
     cool_until      float64 [S]             event time until which the slot raises no further alert
     rows_learned    int64   [S]
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
+    occupied        bool    [S]             whether the slot is anybody's
     """
 
     def __init__(self, shape: Shape, seed_rows: int) -> None:
@@ -44,6 +45,7 @@ class Bank:
         )
         self._slots = np.zeros(0, self._fixed)
         self.seeds = np.full(0, -1, np.int32)
+        self.occupied = np.zeros(0, np.bool_)
         self.pool = SeedPool(seed_rows, shape.features)
         self._grow(_FIRST_CAPACITY)
 
@@ -120,10 +122,11 @@ class Bank:
         self._slots[slots] = np.zeros(1, self._fixed)
         self.means[slots] = np.nan
         self.cool_until[slots] = -np.inf
+        self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))
 
     def release(self, slots: Int64) -> None:
-        """Free what those slots hold beside their place."""
+        """Free what those slots hold in the seed pool."""
         self.pool.release(self.seeds[slots])
         self.seeds[slots] = -1
 
@@ -146,7 +149,8 @@ class Bank:
     def pivot(self, slots: Int64, rows: Float32) -> None:
         """Give each feature of a slot that was never seen the first value observed [n, D] as its mean.
 
-        Moments are taken about the mean; about 0 they would cancel for large values.
+        Moments are taken about the mean; about 0 they would cancel for large values. The centroids begin there too:
+        from 0 a feature that turns up late would need as many rows as they have mass to arrive.
         """
         unseen = np.isnan(self.means[slots])
         if not unseen.any():
@@ -154,6 +158,7 @@ class Bank:
         row, feature = np.nonzero(unseen & np.isfinite(rows))
         row, feature = row[::-1], feature[::-1]  # of several values for one place, the last assigned stays: the first
         self.means[slots[row], feature] = rows[row, feature]
+        self.centroids[slots[row], :, feature] = rows[row, feature][:, None]
 
     def pack(self, slots: Int64) -> list[bytes]:
         """Return each slot's bytes: the fixed part, then its seed rows while it has any."""
@@ -192,7 +197,9 @@ class Bank:
         slots[: self.capacity] = self._slots
         seeds = np.full(capacity, -1, np.int32)
         seeds[: self.capacity] = self.seeds
-        self._slots, self.seeds = slots, seeds
+        occupied = np.zeros(capacity, np.bool_)
+        occupied[: self.capacity] = self.occupied
+        self._slots, self.seeds, self.occupied = slots, seeds, occupied
 
 
 class SeedPool:

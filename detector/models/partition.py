@@ -205,18 +205,24 @@ class PartitionModel:
         tally.unscored["no_model"] += int((can & np.isnan(distance)).sum())
         alerting = self.detection.alerting
         threshold = -math.log10(alerting.false_alarm_rate)
+
+        def describe(i: int) -> Anomaly:
+            return scored.anomaly(turn.scored + i, turn.start + i, threshold, self.model_version, turn.block.number)
+
+        if not np.isnan(score).all():
+            highest = int(np.nanargmax(score))
+            if tally.top is None or score[highest] > tally.top.score:
+                tally.top = describe(highest)
         if self.reference.total < alerting.warm_up:
             return
         for i in np.flatnonzero(score >= threshold).tolist():
-            slot, at = slots[i], turn.scored + i
+            slot, time = slots[i], times[turn.start + i]
             if self.bank.rows_learned[slot] < self.detection.model.warm_up:
                 continue
-            row = turn.start + i
-            tally.flagged.append(row)
-            if times[row] < self.bank.cool_until[slot]:
-                continue
-            self.bank.cool_until[slot] = times[row] + alerting.cool_down
-            tally.anomalies.append(scored.anomaly(at, row, threshold, self.model_version, turn.block.number))
+            tally.flagged.append(turn.start + i)
+            if time >= self.bank.cool_until[slot]:
+                self.bank.cool_until[slot] = time + alerting.cool_down
+                tally.anomalies.append(describe(i))
 
     def _learned(self, turn: Turn, distance: Float32, score: Float64) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
@@ -261,6 +267,7 @@ class PartitionModel:
         if form(detection) == form(self.detection):
             self.detection = detection
             self.program, self.shape = self._programs(detection), shape_of(detection)
+            self.bank.shape = self.shape
             self.reference.half_life = detection.alerting.reference
             self.slots.limit = detection.entities.limit
         elif detection != self.detection:

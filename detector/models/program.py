@@ -7,13 +7,13 @@ For a row x of a slot with running mean mu, variance var and centroids c_k (all 
 
     sd   = sqrt(var) + 0.01 |mu| + 1e-9          added, so that a constant feature does not explode
     z    = (x - mu) / sd
-    x'   = x where |z| <= 10, else mu +- 10 sd   clipped for assignment and learning
+    x'   = x where |z| <= 10, else mu +- 10 sd   clipped for assignment and learning (and at mu +- 1e17, always)
     k    = argmin_k sum_d ((x'_d - c_kd) / sd_d)^2
     d^2  = D / |observed| * sum_d [((x'_d - c_kd) / sd_d)^2 + ln^2(max(|z_d|, 10) / 10)]
 
-over the observed features d. The difference is taken before anything is squared: the expansion
-|x|^2 - 2 x.c + |c|^2 cancels in float32. A complete block is then learned: with n rows of the slot in the block and
-the keep factor g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
+over the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as missing
+here. The difference is taken before anything is squared: the expansion |x|^2 - 2 x.c + |c|^2 cancels in float32. A
+complete block is then learned: with n rows of the slot in the block and the keep factor g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
 
     mass_k  <- g mass_k + n_k
     c_k     <- c_k + sum of (x' - c_k) over the rows it won / mass_k          (Sculley, WWW 2010, as a mini-batch)
@@ -21,7 +21,7 @@ the keep factor g = min(2^(-n / half-life in events), 2^(-dt / half-life in time
     spread_k <- mean squared distance of the rows it won, weighted by mass
 
 A slot without centroids yet has one: its mean, which arises by the same rule from a mass of 0. Moments are taken about
-the old mean, so they do not cancel either; for a new slot the bank puts the first observed value there.
+the old mean, so they do not cancel either; for a new feature the bank puts the first observed value there.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ import tensorflow as tf
 
 CLIP = 10.0
 """Standard deviations at which a feature is clipped for assignment and learning."""
+_REACH = np.float32(1e17)
+"""Values are clipped at this distance from the mean in any case: the squares of a block must not overflow."""
+_VAST = np.float32(1e30)
 _FAR = np.float32(3e38)
 _TINY = np.float32(1e-30)
 
@@ -88,9 +91,9 @@ class SlotStates(NamedTuple):
 class StackScores(NamedTuple):
     """What the program says of each row.
 
-    distance  float32 [T, B]     NaN where the slot has learned nothing yet
+    distance  float32 [T, B]     NaN where the slot has learned nothing yet of half the features, or they are missing
     centroid  int32   [T, B]     the nearest centroid
-    expected  float32 [T, B, D]  its coordinates
+    expected  float32 [T, B, D]  its coordinates, 0 where nothing is known of the feature
     parts     float32 [T, B, D]  each feature's part of the squared distance (before the rescaling), 0 where missing
     """
 
@@ -171,26 +174,29 @@ class Program:
         shape = self.shape
         per_slot = (-1, shape.centroids, shape.features)
         mass, _, mean, var, weight = self._split(tf.gather(traits, block.slot))
-        mean = _known(mean)
+        mean, known = _known(mean), weight > 0
         seen = tf.math.is_finite(block.rows)
-        observed = tf.cast(seen, tf.float32)
+        judged = tf.logical_and(seen, known)
         x = tf.where(seen, block.rows, 0.0)
         sd = tf.sqrt(var) + 0.01 * tf.abs(mean) + 1e-9
-        z = (x - mean) / sd
-        beyond = tf.logical_and(tf.abs(z) > CLIP, weight > 0)
-        x = tf.where(beyond, mean + tf.sign(z) * CLIP * sd, x)
-        scale = observed / sd
-        difference = (x[:, None, :] - tf.gather(tf.reshape(centroids, per_slot), block.slot)) * scale[:, None, :]
-        squares = tf.where(mass > 0, tf.reduce_sum(difference * difference, -1), _FAR)
+        offset = x - mean
+        reach = tf.where(known, tf.minimum(CLIP * sd, _REACH), _REACH)
+        beyond = tf.abs(offset) > reach
+        clipped = tf.where(beyond, mean + tf.sign(offset) * reach, x)
+        at, scale = tf.where(judged, clipped, 0.0), tf.where(judged, 1.0 / sd, 0.0)
+        difference = (at[:, None, :] - tf.gather(tf.reshape(centroids, per_slot), block.slot)) * scale[:, None, :]
+        squares = tf.where(mass > 0, tf.minimum(tf.reduce_sum(difference * difference, -1), _VAST), _FAR)
         nearest = tf.argmin(squares, -1, output_type=tf.int32)
         expected = tf.gather(centroids, block.slot * shape.centroids + nearest)
-        inside = (x - expected) * scale
-        outside = tf.where(beyond, tf.math.log(tf.maximum(tf.abs(z), CLIP) / CLIP), 0.0) * observed
-        parts = inside * inside + outside * outside
-        rescale = shape.features / tf.maximum(tf.reduce_sum(observed, -1), 1.0)
-        distance = tf.sqrt(tf.reduce_sum(parts, -1) * rescale)
-        distance = tf.where(tf.reduce_max(mass, -1) > 0, distance, np.nan)
-        return _Scored(distance, nearest, expected, parts, x, observed, mean)
+        inside = (at - expected) * scale
+        z = tf.minimum(tf.abs(offset) * scale, _VAST)
+        outside = tf.math.log(tf.maximum(z, CLIP) / CLIP)
+        parts = tf.minimum(inside * inside + outside * outside, _VAST)
+        count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
+        distance = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0)))
+        distance = tf.where(2.0 * count >= shape.features, distance, np.nan)
+        shown, observed = tf.where(known, expected, 0.0), tf.cast(seen, tf.float32)
+        return _Scored(distance, nearest, shown, parts, expected, clipped, observed, mean)
 
     def _learn(self, block: _Block, scored: _Scored, centroids: Tensor, traits: Tensor, learned_at: Tensor) -> Tensor:
         """Return the state after the block; where no row learns, the very same bits."""
@@ -215,8 +221,8 @@ class Program:
         new_weight = keep * weight + count
         inverse = 1.0 / tf.maximum(new_weight, _TINY)
         shift = first * inverse
-        new_var = tf.maximum((keep * weight * var + second) * inverse - shift * shift, 0.0)
-        mean = tf.where(new_weight > 0, _known(old_mean) + shift, old_mean)
+        new_var = tf.maximum(keep * weight * inverse * var + second * inverse - shift * shift, 0.0)
+        new_var, mean = tf.where(count > 0, new_var, var), tf.where(count > 0, _known(old_mean) + shift, old_mean)
         changed = tf.concat([new_mass, new_spread, mean, new_var, new_weight], 1)
         moved = self._move(block, scored, observed, learned, old_mass=mass, new_mass=new_mass, new_mean=_known(mean))
         at = block.slot * shape.centroids + scored.nearest
@@ -243,8 +249,8 @@ class Program:
         share = 1.0 / tf.maximum(tf.gather(tf.reshape(new_mass, [-1]), at), _TINY)[:, None]
         pull = tf.where(
             fresh,
-            learned[:, None] * (tf.gather(new_mean, block.group) - scored.expected),
-            observed * (scored.clipped - scored.expected),
+            learned[:, None] * (tf.gather(new_mean, block.group) - scored.nearest_at),
+            observed * (scored.clipped - scored.nearest_at),
         )
         return pull * share
 
@@ -286,6 +292,7 @@ class _Scored(NamedTuple):
     nearest: Tensor
     expected: Tensor
     parts: Tensor
+    nearest_at: Tensor
     clipped: Tensor
     observed: Tensor
     mean: Tensor

@@ -41,6 +41,7 @@ class Progress:
     score      float64 [taken]  likewise
     flagged    int64   [a]      numbers of the anomalous rows, in order
     anomalies  those of them outside a cool-down
+    top        the row with the highest score, anomalous or not; None where none was scored
     late       rows behind their partition's event time
     """
 
@@ -49,6 +50,7 @@ class Progress:
     score: Float64
     flagged: Int64
     anomalies: list[Anomaly]
+    top: Anomaly | None
     unscored: Counter[str]
     late: int
 
@@ -61,10 +63,11 @@ class Tally:
         self.score = np.full(rows, np.nan)
         self.flagged: list[int] = []
         self.anomalies: list[Anomaly] = []
+        self.top: Anomaly | None = None
         self.unscored: Counter[str] = Counter()
 
     def progress(self, taken: int, late: int) -> Progress:
         """Return the result for the first `taken` rows."""
         flagged = np.array(self.flagged, np.int64)
         unscored = Counter({reason: n for reason, n in self.unscored.items() if n})
-        return Progress(taken, self.distance[:taken], self.score[:taken], flagged, self.anomalies, unscored, late)
+        return Progress(taken, self.distance[:taken], self.score[:taken], flagged, self.anomalies, self.top, unscored, late)

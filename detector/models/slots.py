@@ -36,6 +36,10 @@ class Slots:
         """Entities known, resident or not."""
         return len(self.resident) + len(self.evicted)
 
+    def __contains__(self, entity: str) -> bool:
+        """Tell whether an entity is known, resident or not."""
+        return entity in self.resident or entity in self.evicted
+
     def know(self, entities: Iterable[tuple[str, float]]) -> None:
         """Take over (entity, last seen) from the store: all evicted until they return."""
         self.evicted.update(entities)
@@ -66,13 +70,12 @@ class Slots:
         return len(idle)
 
     def resident_slots(self) -> Int64:
-        """Return the slots in memory, in no particular order."""
-        return np.fromiter(self.resident.values(), np.int64, len(self.resident))
+        """Return the slots in memory."""
+        return np.flatnonzero(self._bank.occupied)
 
     def stale(self, before: float) -> Int64:
         """Return the resident slots last seen before then."""
-        resident = self.resident_slots()
-        return resident[self._bank.last_seen[resident] < before]
+        return np.flatnonzero(self._bank.occupied & (self._bank.last_seen < before))
 
     def forget(self, before: float) -> list[str]:
         """Delete what was last seen before then; returns the entities."""
@@ -104,6 +107,7 @@ class Slots:
             self.names.append(entity)
             self._bank.reserve(slot)
         self.resident[entity] = slot
+        self._bank.occupied[slot] = True
         return slot
 
     def _drop(self, slot: int) -> str:
@@ -111,6 +115,7 @@ class Slots:
         assert entity is not None, f"slot {slot} is free"
         del self.resident[entity]
         self.names[slot] = None
+        self._bank.occupied[slot] = False
         self._free.append(slot)
         self._bank.release(np.array([slot]))
         return entity

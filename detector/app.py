@@ -1,0 +1,214 @@
+"""The composition root: the one place that names concrete classes, and the order in which they begin and end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from detector import decoding
+from detector.alerts import build as build_sinks
+from detector.alerts import dead_letters
+from detector.alerts.delivery import Delivery
+from detector.alerts.raising import Raising
+from detector.config import sections
+from detector.config.detection import Detection
+from detector.models.partition import PartitionModel
+from detector.models.program import Program, fingerprint
+from detector.models.shape import Shape, shape_of
+from detector.observing import Observing
+from detector.ownership import Load, Ownership
+from detector.pipeline import Observer, Pipeline
+from detector.protocols import Clock, Decoder, Source
+from detector.service import Service, Signals
+from detector.sources.computer import ComputerSource
+from detector.sources.file import FileSource
+from detector.sources.kafka import KafkaSource
+from detector.store.continuity import Policy
+from detector.store.sqlite import SqliteStore
+from detector.store.writer import Writer
+from detector.telemetry import logs
+from detector.telemetry.health import BlockReason, Health
+from detector.telemetry.metrics import Metrics
+from detector.types import Partition
+from detector.web.server import WebServer
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_SECONDS = 3.0
+_CLOSE_SECONDS = 2.0
+
+
+class SystemClock:
+    """The real clocks."""
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        return time.monotonic()
+
+
+def run(config: sections.Config) -> int:
+    """Run the daemon until SIGTERM, SIGINT or the end of its source; returns the exit status."""
+    logs.configure(config.log)
+    signals = Signals()
+    with signals.caught(), daemon(config) as built:
+        built.service.run(lambda: signals.stop)
+        built.health.block(BlockReason.STOPPING, "the daemon stops")
+        log.info("stopping", reason="signal" if signals.stop else "the source is exhausted")
+    log.info("stopped")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A daemon put together: `service` is what to run; the rest is there for whoever watches."""
+
+    service: Service
+    ownership: Ownership
+    delivery: Delivery
+    health: Health
+    metrics: Metrics
+    address: tuple[str, int] | None
+
+
+@contextmanager
+def daemon(
+    config: sections.Config,
+    *,
+    source: Source | None = None,
+    clock: Clock | None = None,
+    watch: Callable[[Observing], Observer] = lambda observing: observing,
+    waiting: Callable[[], None] = lambda: None,
+) -> Iterator[Daemon]:
+    """Put a daemon together, and take it apart in order: the source first, so that all is saved and committed.
+
+    `source` stands in for the configured one; `watch` may put an observer of its own in front of the metrics';
+    `waiting` is called about once a second.
+    """
+    clock = clock or SystemClock()
+    with ExitStack() as parts:
+        metrics = Metrics()
+        health = Health(metrics.blocked, clock.monotonic)
+        web = WebServer(config.http, metrics, health)
+        if config.http.enabled:
+            web.start()
+            parts.callback(web.close)
+        observing = Observing(metrics, clock.now)
+        store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
+        sinks = build_sinks.build(config)
+        delivery = Delivery(sinks, clock, observing)
+        parts.callback(delivery.close, _CLOSE_SECONDS)
+        parts.callback(delivery.drain, _DRAIN_SECONDS)
+        writer = Writer(delivery.wake, monotonic=clock.monotonic)
+        parts.callback(writer.close)
+        source = source or _source(config, clock)
+        ownership = Ownership(
+            store,
+            Detection.of(config),
+            models=_Models(),
+            decoders=partial(_decoder, config),
+            writer=writer,
+            outboxes=delivery,
+            observer=observing,
+            clock=clock,
+            policy=_policy(config),
+            fingerprint=fingerprint(),
+            letters_to_topic=config.dead_letters.topic is not None,
+            commit=source.commit,
+        )
+        alerts = Raising([sink.name for sink in config.sinks])
+        pipeline = Pipeline(
+            source,
+            ownership.owned,
+            alerts=alerts,
+            writer=writer,
+            observer=watch(observing),
+            clock=clock,
+            store_id=store.id,
+            checkpoint_interval=config.checkpoint.interval,
+        )
+        backlog = _Backlog(config, ownership, writer, delivery)
+
+        def survey() -> None:
+            observing.models(list(ownership.owned.values()))
+            waiting()
+
+        service = Service(pipeline, source, health, clock, waits=backlog.waits, survey=survey)
+        source.start(ownership)
+        parts.callback(source.close)
+        yield Daemon(service, ownership, delivery, health, metrics, web.address if config.http.enabled else None)
+
+
+class _Models:
+    """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
+
+    def __init__(self) -> None:
+        self._programs: dict[tuple[Shape, float | None, float | None], Program] = {}
+
+    def __call__(self, partition: Partition, detection: Detection, load: Load) -> PartitionModel:
+        return PartitionModel(partition, detection, programs=self._compiled, load=load)
+
+    def _compiled(self, detection: Detection) -> Program:
+        half_life = detection.model.half_life
+        key = (shape_of(detection), half_life.events, half_life.time)
+        if key not in self._programs:
+            self._programs[key] = Program(*key)
+            self._programs[key].warm_up()
+        return self._programs[key]
+
+
+def _decoder(config: sections.Config, detection: Detection) -> Decoder:
+    """Return a decoder for a configuration in force; where the registry is and who may ask it is this daemon's."""
+    return decoding.build(detection.events.model_copy(update={"registry": config.events.registry}))
+
+
+def _source(config: sections.Config, clock: Clock) -> Source:
+    match config.source:
+        case sections.KafkaSource():
+            return KafkaSource(config.source, config.kafka, clock=clock)
+        case sections.ComputerSource():
+            return ComputerSource(config.source, clock)
+        case sections.FileSource():
+            return FileSource(config.source)
+
+
+def _policy(config: sections.Config) -> Policy:
+    return config.source.on_log_changed if isinstance(config.source, sections.KafkaSource) else "stop"
+
+
+class _Backlog:
+    """What the daemon has to wait for before it may read on."""
+
+    def __init__(self, config: sections.Config, ownership: Ownership, writer: Writer, delivery: Delivery) -> None:
+        self._alerts = config.outbox.max_alerts
+        self._letters = config.dead_letters.max_bytes
+        self._ownership = ownership
+        self._writer = writer
+        self._delivery = delivery
+
+    def waits(self) -> dict[BlockReason, str]:
+        """Return what is waited for, with a line for people."""
+        waits: dict[BlockReason, str] = {}
+        if (full := self._writer.blocked) is not None:
+            waits[BlockReason.STORE] = full
+        for partition in self._ownership.owned:
+            for sink, (entries, _, size) in self._delivery.waiting(partition).items():
+                if sink == dead_letters.SINK and size > self._letters:
+                    waits[BlockReason.DEAD_LETTERS] = (
+                        f"{size} bytes of dead letters of {partition} wait for their topic, more than "
+                        f"dead_letters.max_bytes ({self._letters}); reading goes on when the topic takes them"
+                    )
+                elif sink != dead_letters.SINK and entries > self._alerts:
+                    waits[BlockReason.OUTBOX] = (
+                        f"{entries} alerts of {partition} wait for sink {sink}, more than outbox.max_alerts "
+                        f"({self._alerts}); reading goes on when the receiver takes them"
+                    )
+        return waits

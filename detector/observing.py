@@ -1,0 +1,114 @@
+"""What happened, as metrics: the pipeline and the delivery say it here."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from detector.models.progress import Progress
+from detector.owned import DecodedPortion, Owned
+from detector.store.writer import Finished
+from detector.telemetry.metrics import Metrics
+from detector.types import Batch, OutboxEntry, Partition, Rows
+
+
+class Observing:
+    """Turns what the pipeline and the delivery did into metrics."""
+
+    def __init__(self, metrics: Metrics, now: Callable[[], float] = time.time) -> None:
+        self._metrics = metrics
+        self._now = now
+        self._reseeds: dict[Partition, int] = {}
+
+    # --- the pipeline's
+
+    def decoded(self, owned: Owned, decoded: DecodedPortion, dead_letters: int, seconds: float) -> None:
+        """Count a portion that was decoded, scored and learned."""
+        metrics = self._metrics
+        metrics.events_consumed.inc(len(decoded.rows))
+        metrics.events_passed_over.inc(decoded.passed_over)
+        reasons = Counter(reason.value for reject in decoded.rejects for reason in reject.reasons)
+        for reason, count in reasons.items():
+            metrics.events_rejected.labels(reason).inc(count)
+        metrics.dead_letters.inc(dead_letters)
+        metrics.observe_batch_sizes([len(decoded.rows)])
+        metrics.scoring_duration_seconds.observe(seconds)
+        reseeds = owned.model.reseeds
+        metrics.centroid_reseeds.inc(reseeds - self._reseeds.get(owned.partition, 0))
+        self._reseeds[owned.partition] = reseeds
+
+    def advanced(self, owned: Owned, rows: Rows, progress: Progress) -> None:
+        """Count what the model made of some rows."""
+        del rows
+        metrics = self._metrics
+        metrics.observe_scores(progress.score)
+        metrics.events_late.inc(progress.late)
+        for reason, count in progress.unscored.items():
+            metrics.events_unscored.labels(reason).inc(count)
+        if len(progress.flagged):
+            alerting = owned.model.detection.alerting
+            critical_from = alerting.critical_decades - np.log10(alerting.false_alarm_rate)
+            critical = int((progress.score[progress.flagged] >= critical_from).sum())
+            metrics.anomalies.labels("critical").inc(critical)
+            metrics.anomalies.labels("warning").inc(len(progress.flagged) - critical)
+            metrics.alerts_suppressed.labels("cool_down").inc(len(progress.flagged) - len(progress.anomalies))
+
+    def alerted(self, entries: Sequence[OutboxEntry]) -> None:
+        """Count alerts, each once however many sinks it goes to."""
+        self._metrics.alerts.labels("raised").inc(len({entry.id for entry in entries}))
+
+    def read(self, owned: Owned, batch: Batch) -> None:
+        """Say how far a partition is."""
+        if batch.end_offset >= 0 and batch.records:
+            behind = self._now() - batch.records[-1].timestamp / 1000.0
+            self._metrics.set_lag(owned.partition, batch.end_offset - batch.next_offset, behind)
+        if np.isfinite(owned.model.time):
+            self._metrics.set_event_time(owned.partition, owned.model.time)
+
+    def saved(self, owned: Owned, finished: Finished, evicted: int) -> None:
+        """Count a checkpoint, and the slots that left memory after it."""
+        metrics = self._metrics
+        metrics.checkpoint_duration_seconds.observe(finished.seconds)
+        metrics.checkpoint_bytes.set(finished.bytes)
+        metrics.checkpoint_last_success_timestamp_seconds.set(self._now())
+        metrics.entities_evicted.inc(evicted)
+        metrics.set_model_version(owned.model.model_version)
+
+    def models(self, owned: Sequence[Owned]) -> None:
+        """Say what the models hold, over all partitions."""
+        metrics = self._metrics
+        metrics.centroids_active.set(sum(each.model.centroids_active for each in owned))
+        metrics.entities_active.set(sum(len(each.model.slots.resident) for each in owned))
+        metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
+
+    def rebalanced(self) -> None:
+        """Count partitions that came or went."""
+        self._metrics.rebalances.inc()
+
+    def left(self, partition: Partition) -> None:
+        """Forget a partition that is no longer this worker's."""
+        self._metrics.forget_partition(partition)
+        self._reseeds.pop(partition, None)
+
+    # --- the delivery's, on its threads
+
+    def delivered(self, sink: str, code: str, seconds: float) -> None:
+        """Count an attempt that is over."""
+        self._metrics.deliveries.labels(sink, code).inc()
+        self._metrics.delivery_duration_seconds.labels(sink).observe(seconds)
+
+    def refused(self, sink: str, code: str) -> None:  # noqa: ARG002 - the attempt is counted with its code already
+        """Count an alert that will not be sent any more."""
+        self._metrics.alerts.labels("refused").inc()
+
+    def crashed(self, where: str) -> None:
+        """Count an unexpected exception on a delivery thread."""
+        self._metrics.deliveries.labels(where, "crashed").inc()
+
+    def backlog(self, sink: str, entries: int, oldest: float) -> None:
+        """Say what waits for a sink."""
+        self._metrics.outbox_alerts.labels(sink).set(entries)
+        self._metrics.outbox_oldest_timestamp_seconds.labels(sink).set(oldest)

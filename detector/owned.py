@@ -1,0 +1,233 @@
+"""A partition that this worker owns: its store, its model, how far it is, and its next checkpoint."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from detector.alerts import dead_letters
+from detector.config.detection import Detection
+from detector.models.partition import PartitionModel
+from detector.models.progress import Progress
+from detector.protocols import Decoder, PartitionStore
+from detector.store.writer import Writer
+from detector.types import Checkpoint, DeadLetter, OutboxEntry, Partition, Place, Position, Record, Reject, Rows
+
+PORTION = 4096
+"""Rows that are scored before their alerts are committed, at most."""
+
+_REJECTED_BYTES = 8 << 20
+"""Rejected bytes in memory from which on a checkpoint is due at once."""
+
+
+@dataclass
+class _Saving:
+    """A checkpoint under way: as of when it began."""
+
+    checkpoint: Checkpoint
+    forgotten: list[str]
+    rejects: list[DeadLetter]
+    entries: list[OutboxEntry]
+    started: float
+    handed_over: bool = False
+
+
+class Owned:
+    """Everything of one partition on the main thread.
+
+    position   where the log is read on: everything before it is scored
+    through    alerts before this position are in the outbox already (a replay raises them not again)
+    """
+
+    def __init__(  # noqa: PLR0913 - what belongs to a partition
+        self,
+        partition: Partition,
+        topic_id: str,
+        *,
+        store: PartitionStore,
+        model: PartitionModel,
+        position: Position,
+        through: Position,
+        decoders: Callable[[Detection], Decoder],
+        fingerprint: str,
+        letters_to_topic: bool,
+    ) -> None:
+        self.partition = partition
+        self.topic_id = topic_id
+        self.store = store
+        self.model = model
+        self.position = position
+        self.through = through
+        self._decoders = decoders
+        self._decoded_for = model.detection
+        self._decoder = decoders(model.detection)
+        self._portion = PORTION
+        self._fingerprint = fingerprint
+        self._letters_to_topic = letters_to_topic
+        self._rejects: list[DeadLetter] = []
+        self._rejected_bytes = 0
+        self._saving: _Saving | None = None
+        self._saved_position: Position | None = None
+        self._begun = 0.0
+
+    # --- rows
+
+    @property
+    def place(self) -> Place:
+        """Where its rows come from."""
+        return Place(self.partition, self.topic_id)
+
+    def decode(self, records: Sequence[Record]) -> DecodedPortion:
+        """Decode the first of some records with the configuration in force, without the rows before `position`."""
+        if self._decoded_for != self.model.detection:
+            self._decoded_for = self.model.detection
+            self._decoder = self._decoders(self._decoded_for)
+        part = records[: self._portion]
+        decoded = self._decoder.decode(part)
+        self._portion = max(1, PORTION * len(part) // max(len(decoded.rows), len(part)))
+        return DecodedPortion(
+            self._decoded_for,
+            _rows_from(decoded.rows, self.position),
+            _rejects_from(decoded.rejects, self.position),
+            decoded.passed_over,
+            part[-1].offset + 1,
+        )
+
+    def moved(self, rows: Rows, progress: Progress) -> None:
+        """Move the position behind the rows that were taken."""
+        if progress.taken < len(rows):
+            self.position = Position(int(rows.offsets[progress.taken]), int(rows.rows[progress.taken]))
+        elif len(rows):
+            self.position = Position(int(rows.offsets[-1]), int(rows.rows[-1]) + 1)
+
+    def keep_rejects(self, decoded: DecodedPortion) -> list[DeadLetter]:
+        """Keep the records rejected before `position` for the dead letters, to be written with the next checkpoint."""
+        letters = [
+            _dead_letter(self.partition, reject)
+            for reject in decoded.rejects
+            if Position(reject.record.offset) < self.position
+        ]
+        self._rejects += letters
+        self._rejected_bytes += sum(len(letter.value or b"") for letter in letters)
+        return letters
+
+    # --- checkpoints
+
+    @property
+    def saving(self) -> bool:
+        """Whether a checkpoint is under way."""
+        return self._saving is not None
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the position has moved since the last checkpoint began."""
+        return self.position != self._saved_position
+
+    @property
+    def copying(self) -> bool:
+        """Whether slots are still to be copied for the checkpoint under way."""
+        return self._saving is not None and not self._saving.handed_over
+
+    def due(self, now: float, interval: float) -> bool:
+        """Tell whether a checkpoint should begin (monotonic seconds): after `interval`, or when much was rejected."""
+        if self.saving or not self.unsaved:
+            return False
+        return now - self._begun >= interval or self._rejected_bytes >= _REJECTED_BYTES
+
+    def begin_checkpoint(self, now: float) -> None:
+        """Take a consistent copy as of now: all but the slots at once, the slots piece by piece."""
+        model = self.model
+        model.copying.begin()
+        forgotten, model.copying.forgotten = model.copying.forgotten, []
+        rejects, self._rejects, self._rejected_bytes = self._rejects, [], 0
+        letters = rejects if self._letters_to_topic else []
+        self._saving = _Saving(
+            Checkpoint(self.position, model.open.number, model.header(), self._fingerprint, self.topic_id),
+            [entity for entity in forgotten if entity not in model.slots],
+            rejects,
+            [dead_letters.outbox_entry(letter, self.topic_id) for letter in letters],
+            now,
+        )
+        self._saved_position, self._begun = self.position, now
+
+    def continue_checkpoint(self, writer: Writer) -> bool:
+        """Hand the next piece to the writer; False when there is nothing left to hand over."""
+        saving = self._saving
+        if saving is None or saving.handed_over:
+            return False
+        piece = self.model.copying.take()
+        if piece is not None:
+            writer.slots(self.store, piece)
+            return True
+        saving.handed_over = True
+        writer.checkpoint(
+            self.store, saving.checkpoint, saving.forgotten, saving.rejects, saving.entries, started=saving.started
+        )
+        return False
+
+    def hand_over(self, writer: Writer) -> None:
+        """Hand all that is left of the checkpoint under way to the writer."""
+        while self.continue_checkpoint(writer):
+            pass
+
+    def checkpoint_done(self, checkpoint: Checkpoint) -> bool:
+        """Take note that a checkpoint is durable; False where it is not the one under way."""
+        if self._saving is None or self._saving.checkpoint is not checkpoint:
+            return False
+        self.model.copying.durable()
+        self._saving = None
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPortion:
+    """Some decoded records, the configuration that they were decoded by, and the offset behind the last of them."""
+
+    detection: Detection
+    rows: Rows
+    rejects: list[Reject]
+    passed_over: int
+    end: int
+
+
+def portions(rows: Rows) -> Iterator[Rows]:
+    """Divide rows into portions of bounded size; one even where there are none."""
+    for start in range(0, max(len(rows), 1), PORTION):
+        yield rows[start : start + PORTION]
+
+
+def records_from(records: Sequence[Record], position: Position) -> Sequence[Record]:
+    """Return the records from a position on; they are in offset order."""
+    first = bisect_left(records, position.offset, key=lambda record: record.offset)
+    return records[first:] if first else records
+
+
+def _rows_from(rows: Rows, position: Position) -> Rows:
+    """Leave out the rows before a position: they belong to its record and were scored before."""
+    if position.row == 0 or not len(rows):
+        return rows
+    before = (rows.offsets == position.offset) & (rows.rows < position.row)
+    return rows[int(before.sum()) :]
+
+
+def _rejects_from(rejects: list[Reject], position: Position) -> list[Reject]:
+    """Leave out a record that was rejected before: it goes to the dead letters once."""
+    if position.row == 0:
+        return rejects
+    return [reject for reject in rejects if reject.record.offset != position.offset]
+
+
+def _dead_letter(partition: Partition, reject: Reject) -> DeadLetter:
+    record = reject.record
+    return DeadLetter(
+        partition=partition,
+        offset=record.offset,
+        timestamp=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple((name, value) for name, value in record.headers),
+        rows=reject.rows,
+        reasons=tuple(reason.value for reason in reject.reasons),
+        detail=reject.detail,
+    )

@@ -1,0 +1,202 @@
+"""Taking partitions over and giving them up: the store is opened, the model restored, and the other way round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import structlog
+
+from detector.config.detection import Detection
+from detector.errors import StoreLockedError
+from detector.models.partition import PartitionModel
+from detector.owned import Owned
+from detector.protocols import Clock, Decoder, PartitionStore, Store
+from detector.store.continuity import Policy, Start, judge
+from detector.store.writer import Writer
+from detector.types import Checkpoint, ControlKind, ControlRecord, LogFacts, Partition, Position
+
+log = structlog.get_logger(__name__)
+
+_LOCK_SECONDS = 5.0
+_LOCK_TRIES_SECONDS = 0.05
+_SAVE_SECONDS = 60.0
+"""How long a partition's last checkpoint may take."""
+
+Load = Callable[[Sequence[str]], dict[str, bytes]]
+
+
+class Outboxes(Protocol):
+    """Delivers what the outboxes of attached stores hold."""
+
+    def attach(self, store: PartitionStore) -> None:
+        """Deliver from this store, too."""
+
+    def detach(self, partition: Partition) -> None:
+        """Leave a store alone; returns once nothing of it is in flight."""
+
+
+class Comings(Protocol):
+    """Is told who comes and goes, for the metrics."""
+
+    def rebalanced(self) -> None:
+        """Say that a partition came or went."""
+
+    def left(self, partition: Partition) -> None:
+        """Say that a partition is no longer this worker's."""
+
+
+class Ownership:
+    """The partitions of this worker. The source calls it as they come and go (`protocols.Assignment`)."""
+
+    def __init__(  # noqa: PLR0913 - what a partition is put together from
+        self,
+        store: Store,
+        detection: Detection,
+        *,
+        models: Callable[[Partition, Detection, Load], PartitionModel],
+        decoders: Callable[[Detection], Decoder],
+        writer: Writer,
+        outboxes: Outboxes,
+        observer: Comings,
+        clock: Clock,
+        policy: Policy,
+        fingerprint: str,
+        letters_to_topic: bool,
+        commit: Callable[[dict[Partition, Position], str], None],
+    ) -> None:
+        self.owned: dict[Partition, Owned] = {}
+        self._store = store
+        self._detection = detection
+        self._models = models
+        self._decoders = decoders
+        self._writer = writer
+        self._outboxes = outboxes
+        self._observer = observer
+        self._clock = clock
+        self._policy = policy
+        self._fingerprint = fingerprint
+        self._letters_to_topic = letters_to_topic
+        self._commit = commit
+
+    # --- protocols.Assignment
+
+    def assigned(self, partition: Partition, facts: LogFacts) -> Position:
+        """Open the partition's store, restore its model, and return where to read on.
+
+        Raises LogChangedError where the log is not the one of the checkpoint and the configuration does not say
+        what to do; StoreError where the store cannot be used.
+        """
+        store = self._store.open(partition)
+        try:
+            owned = self._take_over(partition, facts, store)
+        except BaseException:
+            store.close()
+            raise
+        self.owned[partition] = owned
+        self._outboxes.attach(store)
+        self._observer.rebalanced()
+        return owned.position
+
+    def revoked(self, partition: Partition) -> None:
+        """Save everything of the partition, tell the log, and let go of its store."""
+        owned = self.owned.pop(partition, None)
+        if owned is None:
+            return
+        self._finish(owned)
+        self._commit({partition: owned.position}, self._store.id)
+        self._let_go(owned)
+
+    def lost(self, partition: Partition) -> None:
+        """Drop the partition without writing: it is another worker's already."""
+        owned = self.owned.pop(partition, None)
+        if owned is not None:
+            log.warning("partition_lost", partition=str(partition), advice="it is scored again from its checkpoint")
+            self._writer.forget(owned.store)
+            self._let_go(owned)
+
+    # --- taking over
+
+    def _open(self, partition: Partition) -> PartitionStore:
+        """Open the store; a worker on this machine that just gave the partition up may take a moment to let go."""
+        deadline = self._clock.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                return self._store.open(partition)
+            except StoreLockedError:
+                if self._clock.monotonic() > deadline:
+                    raise
+                time.sleep(_LOCK_TRIES_SECONDS)
+
+    def _take_over(self, partition: Partition, facts: LogFacts, store: PartitionStore) -> Owned:
+        saved = store.checkpoint()
+        verdict = judge(partition, saved, facts, self._store.id, self._policy)
+        if verdict.found:
+            log.warning("log_changed", found=verdict.found, start=verdict.start.value, at=verdict.position)
+        if verdict.new_log:
+            store.start_over(keep_state=verdict.start is not Start.COLD)
+            saved = store.checkpoint()
+        position = verdict.position if verdict.position is not None else Position(facts.start)
+        if saved and saved.fingerprint != self._fingerprint:
+            log.warning("fingerprint_changed", was=saved.fingerprint, now=self._fingerprint, effect="scores may differ")
+        through, block = store.alerts_through()
+        owned = Owned(
+            partition,
+            facts.topic_id or self._store.id,
+            store=store,
+            model=self._model(partition, store, saved, block),
+            position=position,
+            through=through,
+            decoders=self._decoders,
+            fingerprint=self._fingerprint,
+            letters_to_topic=self._letters_to_topic,
+        )
+        log.info("partition_assigned", partition=str(partition), reads_from=position, entities=len(owned.model.slots))
+        if saved is None or saved.position != position:
+            self._save(owned)
+        return owned
+
+    def _model(
+        self, partition: Partition, store: PartitionStore, saved: Checkpoint | None, alerted_block: int
+    ) -> PartitionModel:
+        """Restore the model, and let this daemon's configuration take effect at the next boundary if it is another."""
+        payload = self._detection.to_payload()
+        controls = store.controls()
+        if not controls:
+            controls = [self._add_configuration(store, 0, payload)]
+        model = self._models(partition, Detection.from_payload(controls[0].payload), store.read_slots)
+        if saved is not None:
+            model.restore(saved.header, store.directory())
+        if controls[-1].payload != payload:  # the configuration is the one kind of control record there is yet
+            boundary = max(alerted_block, model.open.number) + 1
+            controls.append(self._add_configuration(store, boundary, payload))
+            log.info("configuration_changes", partition=str(partition), at_block=boundary)
+        model.control(controls[model.applied :])
+        return model
+
+    def _add_configuration(self, store: PartitionStore, boundary: int, payload: dict[str, Any]) -> ControlRecord:
+        control = ControlRecord(boundary, ControlKind.CONFIGURATION, payload)
+        store.add_control(control)
+        return control
+
+    # --- giving up
+
+    def _finish(self, owned: Owned) -> None:
+        """Make everything up to the partition's position durable."""
+        if owned.saving:
+            owned.hand_over(self._writer)
+        if owned.unsaved:
+            self._save(owned)
+
+    def _save(self, owned: Owned) -> None:
+        owned.begin_checkpoint(self._clock.monotonic())
+        owned.hand_over(self._writer)
+        if not self._writer.drain(owned.store, _SAVE_SECONDS):
+            log.error("checkpoint_abandoned", partition=str(owned.partition), blocked=self._writer.blocked)
+
+    def _let_go(self, owned: Owned) -> None:
+        self._outboxes.detach(owned.partition)
+        owned.store.close()
+        self._observer.left(owned.partition)
+        self._observer.rebalanced()
