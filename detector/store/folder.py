@@ -41,9 +41,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in _NO_ROOM:
             message = f"{path}: cannot be written ({error.strerror}): make room on its disk, or make it writable."
             raise StoreFullError(message) from error
-        message = (
-            f"{path}: cannot be used as the store's folder ({error.strerror}): check store.path and its permissions."
-        )
+        message = f"{path}: cannot be used ({error.strerror}): check the path (store.path?) and its permissions."
         raise StoreError(message) from error
 
 

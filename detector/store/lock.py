@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FileLock:
-    """Holds `path` under flock until `release`; the file names the holder, for people.
+    """Holds `path` under flock until `close`; the file names the holder, for people.
 
     Taken by an open file, not by a process: the same process cannot take it twice either. The file is never deleted,
     because a deleted lock file can be locked by one while another makes and locks a new one.
@@ -36,8 +36,8 @@ class FileLock:
             raise StoreLockedError(message) from None
         self._say(f"pid {os.getpid()} on {socket.gethostname()}\n")
 
-    def release(self) -> None:
-        """Unlock. Releasing twice is harmless."""
+    def close(self) -> None:
+        """Unlock. Closing twice is harmless."""
         if self._fd is not None:
             fd, self._fd = self._fd, None
             os.close(fd)

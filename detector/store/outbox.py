@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -12,7 +12,7 @@ from detector.types import Attempt, DeadLetter, OutboxEntry, Outcome, Partition,
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -115,3 +115,37 @@ def dead_letters(sqlite: sqlite3.Connection, partition: Partition) -> list[DeadL
         )
         for offset, timestamp, key, value, headers, rows, reasons, detail in found
     ]
+
+
+class Kept(NamedTuple):
+    """A row of the outbox with all that is known of it; `state` is "queued", "refused" or "gone"."""
+
+    entry: OutboxEntry
+    created: float
+    attempts: int
+    due: float
+    state: str
+    code: str
+    detail: str
+
+
+def read_all(sqlite: sqlite3.Connection, file: Path) -> Iterator[Kept]:
+    """Yield the whole outbox, oldest first; StoreDamagedError where a checksum fails."""
+    found = sqlite.execute(
+        "SELECT sequence, checksum, id, sink, kind, body, created, attempts, due, state, code, detail FROM outbox "
+        "ORDER BY sequence"
+    )
+    for sequence, expected, identity, sink, kind, body, *rest in found:
+        entry = OutboxEntry(identity, sink, kind, body)
+        if checksum(*entry) != expected:
+            raise damaged(file, f"the checksum of outbox entry {sequence} fails")
+        yield Kept(entry, *rest)
+
+
+def restore(sqlite: sqlite3.Connection, rows: Sequence[Kept]) -> None:
+    """Append rows as they were read by `read_all`."""
+    sqlite.executemany(
+        "INSERT INTO outbox (id, sink, kind, body, checksum, created, attempts, due, state, code, detail) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((*row.entry, checksum(*row.entry), *row[1:]) for row in rows),
+    )

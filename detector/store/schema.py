@@ -60,7 +60,7 @@ CREATE INDEX queued ON outbox (sink, sequence, due) WHERE state = 'queued';
 CREATE INDEX given_up ON outbox (sequence) WHERE state <> 'queued';
 -- Kept by triggers, so that the backlog can be asked for often.
 CREATE TABLE backlog (sink TEXT PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL);
-CREATE TRIGGER enter AFTER INSERT ON outbox BEGIN
+CREATE TRIGGER enter AFTER INSERT ON outbox WHEN new.state = 'queued' BEGIN
     INSERT INTO backlog VALUES (new.sink, 1, length(new.body))
         ON CONFLICT (sink) DO UPDATE SET entries = entries + 1, bytes = bytes + excluded.bytes;
 END;

@@ -8,20 +8,26 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from detector.store import folder, outbox, schema
+from detector.store import controls, folder, outbox, schema
 from detector.store import slots as slot_rows
-from detector.store.checksum import checksum
 from detector.store.connection import Connection, damaged
 from detector.store.lock import FileLock
-from detector.types import ControlKind, ControlRecord, Position
+from detector.types import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from detector.types import Attempt, Checkpoint, DeadLetter, OutboxEntry, Partition, QueuedEntry, SlotState
+    from detector.types import (
+        Attempt,
+        Checkpoint,
+        ControlRecord,
+        DeadLetter,
+        OutboxEntry,
+        Partition,
+        QueuedEntry,
+        SlotState,
+    )
 
 _WRITER_AUTOCHECKPOINT = 1000
 """Pages after which a commit of the writer's moves the WAL into the file: few enough to take about 10 ms."""
@@ -74,7 +80,7 @@ class SqlitePartition:
             with folder.explained(file):
                 file.parent.mkdir(exist_ok=True)
                 self._lock = FileLock(file.with_suffix(".lock"))
-            undo.callback(self._lock.release)
+            undo.callback(self._lock.close)
             self._writer = Connection(
                 file, self._turn, autocheckpoint=_WRITER_AUTOCHECKPOINT, cache_kib=_WRITER_CACHE_KIB
             )
@@ -140,22 +146,12 @@ class SqlitePartition:
     def controls(self) -> list[ControlRecord]:
         """Return all control records in the order they were added."""
         with self._main.reading() as sqlite:
-            found = sqlite.execute("SELECT boundary, kind, payload, checksum FROM control ORDER BY sequence").fetchall()
-        for number, (boundary, kind, payload, expected) in enumerate(found):
-            if checksum(boundary, kind, payload) != expected:
-                raise damaged(self._file, f"the checksum of control record {number} fails")
-        return [
-            ControlRecord(boundary, ControlKind(kind), msgspec.json.decode(body)) for boundary, kind, body, _ in found
-        ]
+            return controls.read(sqlite, self._file)
 
     def add_control(self, control: ControlRecord) -> None:
         """Append a control record, durably."""
-        values = (control.boundary, control.kind.value, msgspec.json.encode(control.payload).decode())
         with self._main.writing() as sqlite:
-            sqlite.execute(
-                "INSERT INTO control (boundary, kind, payload, checksum) VALUES (?, ?, ?, ?)",
-                (*values, checksum(*values)),
-            )
+            controls.add(sqlite, control)
 
     def start_over(self, *, keep_state: bool) -> None:
         """Begin another log: alerts are complete to nowhere; without `keep_state` the state goes too.
@@ -245,6 +241,6 @@ class SqlitePartition:
     def close(self) -> None:
         """Wait for calls under way, close and unlock. Closing twice is harmless."""
         with contextlib.ExitStack() as steps:
-            steps.callback(self._lock.release)
+            steps.callback(self._lock.close)
             for connection in (self._writer, self._main, self._delivery):
                 steps.callback(connection.close)
