@@ -7,6 +7,7 @@ import socket
 from threading import Thread
 from typing import Any
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,6 +19,8 @@ from detector.errors import DetectorError
 from detector.telemetry.health import HANG, Health
 from detector.telemetry.metrics import Metrics
 from detector.version import __version__
+
+log = structlog.get_logger(__name__)
 
 _STOP_WITHIN = 5.0
 
@@ -72,6 +75,8 @@ class WebServer:
         """
         self._socket = _bind(self._http)
         self._thread.start()
+        host, port = self.address
+        log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
 
     @property
     def address(self) -> tuple[str, int]:

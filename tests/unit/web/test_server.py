@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
 
 import pytest
+import structlog
 
 from detector.config.sections import Http
 from detector.errors import DetectorError
@@ -92,6 +94,16 @@ def test_the_address_holds_the_port_that_was_found(daemon: Daemon) -> None:
     host, port = daemon.server.address
     assert host == "127.0.0.1"
     assert port > 0
+
+
+def test_the_log_tells_the_port_that_was_found() -> None:
+    daemon = Daemon()
+    with structlog.testing.capture_logs() as said:
+        daemon.server.start()
+    daemon.server.close()
+    (line,) = said
+    assert line["event"] == "listening"
+    assert re.fullmatch(r"http://127\.0\.0\.1:[1-9][0-9]*/", line["url"])
 
 
 def test_a_port_in_use_is_told_with_what_to_do() -> None:
