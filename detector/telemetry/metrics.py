@@ -81,6 +81,7 @@ class Metrics:
             "entities_warming_up", "Slots that have not learned enough rows to score"
         )
         self.model_info = Info("detector_model", "The model that scores now", registry=self.registry)
+        self.set_model_version(0)
 
     def _add_alerts(self) -> None:
         self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")

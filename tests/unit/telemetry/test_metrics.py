@@ -106,6 +106,7 @@ def test_process_platform_and_garbage_collector_are_there() -> None:
 
 def test_only_the_current_model_version_has_a_series() -> None:
     metrics = Metrics()
+    assert [s.labels for s in samples(metrics) if s.name == "detector_model_info"] == [{"version": "0"}]
     metrics.set_model_version(1)
     metrics.set_model_version(2)
     assert [s.labels for s in samples(metrics) if s.name == "detector_model_info"] == [{"version": "2"}]
