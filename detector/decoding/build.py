@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from detector.decoding.plan import compile_plan
-from detector.errors import ConfigError
 
 if TYPE_CHECKING:
     from detector.config.sections import Events
@@ -19,10 +18,17 @@ def build(events: Events) -> Decoder:
     decoder may raise later: RegistryUnavailableError from `decode`, while its schema registry is away.
     """
     plan = compile_plan(events)
-    if events.format != "json":
-        message = f"events.format: {events.format!r} cannot be decoded yet; expected json"
-        raise ConfigError(message)
-    # The format's library is loaded for that format alone.
+    # Each format's library is loaded for that format alone: pyarrow by itself takes longer than `detector check` may.
+    if events.format == "arrow":
+        from detector.decoding.arrow import ArrowDecoder  # noqa: PLC0415 - see above
+
+        return ArrowDecoder(plan)
+    if events.format == "avro":
+        from detector.decoding.avro import AvroDecoder  # noqa: PLC0415 - see above
+        from detector.decoding.registry import Registry  # noqa: PLC0415 - see above
+
+        assert events.registry is not None
+        return AvroDecoder(plan, Registry(events.registry))
     from detector.decoding.json import JsonDecoder  # noqa: PLC0415 - see above
 
     return JsonDecoder(plan)
