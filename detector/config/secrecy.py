@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 MASK = "(not shown)"
 
 _SECRET = re.compile(
-    r"pass(word|wd|phrase)|secret|token|credential|api_?key|authori[sz]ation|cookie|private_?key|signature|(^|_)pw$",
+    r"pass(word|wd|phrase)|secret|token|credential|api[-_]?key|authori[sz]ation|cookie|private[-_]?key|signature|(^|_)pw$",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"_(file|url|path)$", re.IGNORECASE)
