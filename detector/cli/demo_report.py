@@ -55,7 +55,7 @@ def grade(faults: Sequence[Fault], alerts: Iterable[tuple[str | None, float]], *
 
     def count(some: Sequence[Fault]) -> Count:
         delays = [first[fault] - fault.start for fault in some if fault in first]
-        return Count(len(some), len(delays), statistics.median(delays) if delays else None)
+        return Count(len(some), len(delays), float(statistics.median(delays)) if delays else None)
 
     kinds = dict.fromkeys(fault.kind for fault in faults)
     return Grade(count(faults), {kind: count([f for f in faults if f.kind == kind]) for kind in kinds}, false_alarms)

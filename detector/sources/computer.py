@@ -4,15 +4,18 @@ One record a sample: a JSON array with one event for each part of the computer, 
 `offset` counts samples. The parts are entities, each with a model of its own:
 
     computer    load, memory, swap, context_switches, interrupts, processes
-    cpu0 ...    user, system, iowait, irq, steal    (shares of the core's time; idle is the rest, and says nothing new)
+    cpu0 ...    user, system, waiting               (shares of its time; waiting: for a disk or for the hypervisor)
     disk/vda    read, write, operations, busy       (whole devices; partitions would count twice)
-    net/eth0    received, sent, packets, drops      (drops: errors too)
+    net/eth0    received, sent, packets, drops      (drops: errors too; without the loopback)
+
+Samples are taken every `interval`, and rates go back a second: a core's time is counted in ticks of 10 ms, which are
+5 % of a fifth of a second.
 
 A configuration has one list of features for all entities, and an event with fewer than half of them is not scored.
 So every event has all of them, and what a part has nothing to do with is 0: a core does receive no packets. A
 feature that is always 0 has mean and variance 0, adds exactly nothing to any distance, and so never shows in an
 alert; the names stay those that people use ("cpu0: user 97 % (expected 12 %)"), which generic ones (load, in, out)
-shared by all kinds of parts would not. What a system does not tell (iowait on macOS) is 0 likewise. Every quantity
+shared by all kinds of parts would not. What a system does not tell (waiting on macOS) is 0 likewise. Every quantity
 has one owner: totals over the cores or disks would only raise each alert twice.
 """
 
@@ -20,6 +23,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -34,6 +38,7 @@ from detector.types import Batch, LogFacts, Partition, PlainRecord, Position
 PARTITION = Partition("computer", 0)
 
 _NOTHING = dict.fromkeys(UNITS, 0.0)
+_WINDOW = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +57,7 @@ class ComputerSource:
     """Samples this computer every `interval`: one partition, which cannot be replayed.
 
     Offsets go on behind the position that the assignment answers. What happened while the daemon was down, or while
-    the source was paused, is lost; so the first reading after either is only a beginning. `read` and `wait` are
+    the source was paused, is lost; so the first second after either is only a beginning. `read` and `wait` are
     psutil and `time.sleep`, but in tests.
     """
 
@@ -73,7 +78,7 @@ class ComputerSource:
         self._paused = False
         self._offset = 0
         self._due = clock.monotonic()
-        self._before: Reading | None = None
+        self._readings: deque[Reading] = deque(maxlen=1 + max(1, round(_WINDOW / config.interval)))
 
     def start(self, assignment: Assignment) -> None:
         """Remember whom to tell; the partition is handed over inside the first `poll`."""
@@ -96,7 +101,7 @@ class ComputerSource:
     def pause(self) -> None:
         """Take no more samples."""
         self._paused = True
-        self._before = None
+        self._readings.clear()
 
     def resume(self) -> None:
         """Undo `pause`."""
@@ -132,11 +137,12 @@ class ComputerSource:
             _log.info("computer_not_replayable", goes_on_at=self._offset, lost="what happened since the last run")
 
     def _sample(self) -> Sequence[Batch]:
-        after = self._read()
+        self._readings.append(self._read())
         behind = self._clock.monotonic() - self._due
         self._due += self._interval * (1 + max(0, math.floor(behind / self._interval)))
-        before, self._before = self._before, after
-        values = rates(before, after) if before is not None else {}
+        if len(self._readings) < (self._readings.maxlen or 0):
+            return ()
+        values = rates(self._readings[0], self._readings[-1])
         if not values:
             return ()
         now = int(self._clock.now() * 1000)

@@ -94,6 +94,16 @@ def test_work_of_this_process_shows_in_the_rates() -> None:
     assert values["computer"]["context_switches"] > 0
 
 
+def test_a_core_tells_its_time_in_four_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    linux = namedtuple("linux", "user nice system idle iowait irq softirq steal guest guest_nice")  # noqa: PYI024 - as psutil's own
+    macos = namedtuple("macos", "user nice system idle")  # noqa: PYI024 - as psutil's own
+    monkeypatch.setattr(psutil, "cpu_times", lambda **_: [linux(1, 2, 4, 8, 16, 32, 64, 128, 1, 2), macos(1, 2, 4, 8)])
+    cores = ComputerReader(_StandingClock())().cores
+    # A guest's time is part of `user` and `nice` already.
+    assert cores["cpu0"] == {"idle": 8, "user": 3, "system": 100, "waiting": 144}
+    assert cores["cpu1"] == {"idle": 8, "user": 3, "system": 4, "waiting": 0}
+
+
 _Disk = namedtuple("_Disk", "read_count write_count read_bytes write_bytes")  # noqa: PYI024 - as psutil's own, on macOS
 
 
@@ -101,6 +111,18 @@ def test_idle_loop_and_partition_devices_are_no_entities(monkeypatch: pytest.Mon
     disks = {"loop0": _Disk(5, 5, 5, 5), "nosuchdisk1": _Disk(5, 5, 5, 5), "vdz": _Disk(0, 0, 0, 0)}
     monkeypatch.setattr(psutil, "disk_io_counters", lambda **_: disks)
     assert [name for name in ComputerReader(_StandingClock())().counters if name.startswith("disk/")] == []
+
+
+_Net = namedtuple("_Net", "bytes_sent bytes_recv packets_sent packets_recv errin errout dropin dropout")  # noqa: PYI024 - as psutil's own
+
+
+def test_the_loopback_and_unused_networks_are_no_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = _Net(*range(1, 9))
+    networks = {"lo": used, "wlan0": _Net(0, 0, 0, 0, 0, 0, 0, 0), "eth0": used}
+    monkeypatch.setattr(psutil, "net_io_counters", lambda **_: networks)
+    counters = ComputerReader(_StandingClock())().counters
+    assert [name for name in counters if name.startswith("net/")] == ["net/eth0"]
+    assert counters["net/eth0"] == {"received": 2, "sent": 1, "packets": 7, "drops": 26}
 
 
 def test_a_part_that_cannot_be_read_is_left_out_and_said_once(
