@@ -1,0 +1,1 @@
+"""Where records come from: each module is one kind of source."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaProducer
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 POM = Path(__file__).parents[1] / "kafka" / "pom.xml"
@@ -109,6 +109,11 @@ class Cluster:
     def add_partitions(self, topic: str, total: int) -> None:
         with self.admin() as admin:
             admin.create_partitions({topic: total})
+
+    def delete_records(self, topic: str, partition: int, before: int) -> None:
+        """Truncate a partition's log below an offset."""
+        with self.admin() as admin:
+            admin.delete_records({TopicPartition(topic, partition): before})
 
     @contextmanager
     def producer(self, **settings: Any) -> Iterator[KafkaProducer]:

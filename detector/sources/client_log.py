@@ -1,0 +1,45 @@
+"""What kafka-python says in its log and nowhere else: why a connection failed.
+
+Its clients retry by themselves, and what they raise in the end ("unable to bootstrap") names no reason.
+"""
+
+from __future__ import annotations
+
+import logging
+
+
+class Handover(Exception):  # noqa: N818 - not an error: it brings the caller's thread back
+    """Raised inside kafka-python's rebalance listener to end its poll at once.
+
+    kafka-python calls the listener on a thread of its own, where nothing of the daemon may run; an exception is its
+    one way to give control back before the group goes on.
+    """
+
+
+class ClientLog(logging.Handler):
+    """Keeps the last reason why kafka-python could not connect, and its log free of handovers."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.reason: Exception | None = None
+        self._listens_to = logging.getLogger("kafka.net")
+        self._quietens = logging.getLogger("kafka.coordinator.consumer")
+
+    def attach(self) -> None:
+        """Begin to listen."""
+        self._listens_to.addHandler(self)
+        self._quietens.addFilter(_is_no_handover)
+
+    def detach(self) -> None:
+        """Stop listening."""
+        self._listens_to.removeHandler(self)
+        self._quietens.removeFilter(_is_no_handover)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the exception that a message of kafka-python is about."""
+        if isinstance(record.args, tuple):
+            self.reason = next((a for a in record.args if isinstance(a, Exception)), self.reason)
+
+
+def _is_no_handover(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], Handover))

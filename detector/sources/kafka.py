@@ -1,0 +1,348 @@
+"""Events from Kafka: a member of a consumer group, and the door to kafka-python on the way in.
+
+kafka-python calls its rebalance listener on a thread of its own. Here the listener only notes what was given and
+taken, and ends the poll at once (`Handover`); the assignment is told on the caller's thread, before the next poll
+lets the group go on. So a partition is checkpointed and closed before another member can have it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import structlog
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.subscription_state import ConsumerRebalanceListener
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import (
+    FencedInstanceIdError,
+    KafkaError,
+    KafkaTimeoutError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    RetriableError,
+)
+from kafka.net.compat import KafkaNetClient
+from kafka.net.sasl.oauth import AbstractTokenProvider
+from kafka.structs import MemberState, OffsetAndMetadata
+
+from detector.config.kafka_client import TOKEN_PROVIDERS, client_arguments
+from detector.config.sections import Kafka
+from detector.config.sections import KafkaSource as Section
+from detector.errors import LogChangedError
+from detector.protocols import Assignment, Clock
+from detector.sources import kafka_log
+from detector.sources.client_log import ClientLog, Handover
+from detector.sources.kafka_arguments import consumer_arguments
+from detector.sources.kafka_trouble import Trouble
+from detector.sources.ownership import Ownership
+from detector.types import Batch, Partition, Position
+
+for _provider in TOKEN_PROVIDERS:
+    AbstractTokenProvider.register(_provider)
+
+_CONNECT_MS = 3000
+_CLOSE_MS = 2000
+_JOIN_SECONDS = 3.0
+_REFRESH_SECONDS = 5.0
+_MOMENT = 1.0  # a connection made anew, or the first metadata, is no trouble yet
+
+_log = structlog.get_logger(__name__)
+
+
+class KafkaSource:
+    """Reads the partitions that the group gives it. See `protocols.Source`.
+
+    The consumer is made inside `poll`, so the broker may be away at start. `poll` raises SourceUnavailableError as
+    long as no broker can be reached or no topic exists, and LogChangedError where the log is not the one that was
+    read: then it asks the assignment anew, after `revoked`. `commit_failed` is told of every failed commit.
+    """
+
+    def __init__(
+        self, config: Section, kafka: Kafka, *, clock: Clock, commit_failed: Callable[[], object] = lambda: None
+    ) -> None:
+        """Read secrets and certificates; ConfigError where one cannot be used."""
+        self._config = config
+        self._clock = clock
+        self._commit_failed = commit_failed
+        self._arguments = client_arguments(kafka) | consumer_arguments(config)
+        self._ownership = Ownership()
+        self._trouble = Trouble(config, kafka, clock)
+        self._client_log = ClientLog()
+        self._consumer: Any = None
+        self._client: Any = None
+        self._diverged: dict[Partition, int] = {}
+        self._metadata_is_new = False
+        self._paused = False
+        self._closing = False
+
+    # --- the protocol
+
+    @property
+    def exhausted(self) -> bool:
+        """A topic never ends."""
+        return False
+
+    @property
+    def replayable(self) -> bool:
+        """A log can be read again."""
+        return True
+
+    def start(self, assignment: Assignment) -> None:
+        """Remember whom to tell; the broker is first asked inside `poll`."""
+        self._ownership.tell(assignment)
+        self._client_log.attach()
+
+    def poll(self, timeout: float) -> Sequence[Batch]:
+        """Return what has arrived, waiting at most `timeout` seconds for the first; see the class for what it raises.
+
+        While no broker can be reached, or the group shares the partitions anew, it waits a few seconds all the same.
+        """
+        if self._consumer is None:
+            self._consumer = self._connect()
+        self._settle()
+        batches = [self._batch(key, records) for key, records in self._fetch(timeout).items()]
+        if self._metadata_is_new:
+            self._metadata_is_new = False
+            batches = self._without_topics_made_anew(batches)
+        self._settle()
+        if batches:
+            self._trouble.over()
+        else:
+            self._look_for_trouble()
+        return batches
+
+    def pause(self) -> None:
+        """Hand out no more records; the member stays in the group as long as `poll` is called."""
+        self._paused = True
+        if self._consumer is not None:
+            self._consumer.pause(*self._consumer.assignment())
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        self._paused = False
+        if self._consumer is not None:
+            arrived = self._ownership.topic_ids.keys() - self._ownership.arriving
+            self._consumer.resume(*(TopicPartition(*partition) for partition in arrived))
+
+    def commit(self, positions: dict[Partition, Position], store_id: str) -> None:
+        """Commit next offsets with the store's id as metadata, in the background; only `close` waits for it."""
+        if self._consumer is None or not positions:
+            return
+        offsets = {
+            TopicPartition(*partition): OffsetAndMetadata(position.offset, kafka_log.mark(store_id), -1)
+            for partition, position in positions.items()
+        }
+        try:
+            if self._closing:
+                self._consumer.commit(offsets, timeout_ms=_CLOSE_MS)
+            else:
+                self._consumer.commit_async(offsets, callback=self._committed)
+        except KafkaError as error:
+            self._committed(offsets, error)
+
+    def close(self) -> None:
+        """Revoke what is owned and leave the group (a static member stays until `session_timeout`)."""
+        self._closing = True
+        try:
+            self._ownership.revoke_all()
+        finally:
+            consumer, self._consumer = self._consumer, None
+            if consumer is not None:
+                consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+            self._client_log.detach()
+
+    # --- called on kafka-python's thread, while the caller's waits in `poll`
+
+    def give(self, keys: Iterable[Any]) -> None:
+        """Hold partitions back until the assignment has said where to begin."""
+        for key in keys:
+            self._consumer.seek(key, 0)
+            self._consumer.pause(key)
+        self._ownership.give(Partition(*key) for key in keys)
+        self._hand_over()
+
+    def take(self, keys: Iterable[Any], *, lost: bool) -> None:
+        """Note partitions to be given up."""
+        self._ownership.take([Partition(*key) for key in keys], lost=lost)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if not self._closing:
+            raise Handover
+
+    def _metadata_arrived(self, _cluster: Any) -> None:
+        self._metadata_is_new = True
+
+    # --- records
+
+    def _connect(self) -> Any:
+        try:
+            consumer = KafkaConsumer(
+                **self._arguments,
+                partition_assignment_strategy=[CooperativeStickyAssignor],
+                kafka_client=self._make_client,
+                bootstrap_timeout_ms=_CONNECT_MS,
+            )
+        except KafkaError as error:
+            if self._client is not None:
+                self._client.close()  # kafka-python leaves its thread running when its constructor fails
+            away = isinstance(error, KafkaTimeoutError)
+            raise (
+                self._trouble.unreachable(self._client_log.reason) if away else self._trouble.explain(error)
+            ) from error
+        pattern = f"(?:{self._config.pattern})\\Z" if self._config.pattern is not None else None
+        consumer.subscribe(topics=list(self._config.topics or ()), pattern=pattern, listener=_Listener(self))
+        self._client.cluster.add_listener(self._metadata_arrived)
+        return consumer
+
+    def _make_client(self, **settings: Any) -> Any:
+        self._client = KafkaNetClient(**settings)
+        # kafka-python does not hand allow_auto_create_topics on to where it is used; reading must not make topics.
+        self._client.cluster.config["allow_auto_create_topics"] = False
+        return self._client
+
+    def _fetch(self, timeout: float) -> dict[Any, list[Any]]:
+        try:
+            polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=self._patience(timeout) * 1000)
+        except OffsetOutOfRangeError as error:
+            self._ask_anew(Partition(*key) for key in error.args[0])
+        except LogTruncationError as error:
+            points = {Partition(*key): point for key, point in error.divergent_offsets.items()}
+            self._diverged |= {partition: point.offset if point else 0 for partition, point in points.items()}
+            self._ask_anew(points)
+        except FencedInstanceIdError as error:
+            self._ownership.lose_all()
+            self._ownership.let_go()
+            raise self._trouble.explain(error) from error
+        except RetriableError as error:
+            _log.debug("kafka-python tries again", error=str(error))
+        except KafkaError as error:
+            if not isinstance(error.__cause__, Handover):
+                raise self._trouble.explain(error) from error
+        else:
+            return polled
+        return {}
+
+    def _patience(self, timeout: float) -> float:
+        """Return how long to poll, and mend what kafka-python 3.0.12 forgets.
+
+        A poll that ends while the group is joined anew forgets that it has to hear the answer, when new metadata was
+        the cause: the member then owns nothing for ever. And an answer that comes between two polls is thrown away.
+        """
+        state = self._consumer.group_metadata().state
+        if state == MemberState.REBALANCING:
+            self._consumer._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way
+        return max(timeout, 0.0 if state == MemberState.STABLE else _JOIN_SECONDS)
+
+    def _batch(self, key: Any, records: list[Any]) -> Batch:
+        try:
+            behind = self._consumer.position(key, timeout_ms=0)
+        except KafkaError:
+            behind = None  # the position of some partition is in doubt, which the next poll says again
+        end = self._consumer.highwater(key)
+        return Batch(Partition(*key), records, behind or records[-1].offset + 1, -1 if end is None else end)
+
+    # --- ownership
+
+    def _settle(self) -> None:
+        """Tell the assignment what was taken, then what was given."""
+        self._ownership.let_go()
+        if self._ownership.arriving:
+            self._refresh_metadata()
+            for partition in sorted(self._ownership.arriving):
+                self._take_over(partition)
+
+    def _take_over(self, partition: Partition) -> None:
+        key = TopicPartition(*partition)
+        try:
+            log = kafka_log.facts(self._consumer, self._client.cluster, key, self._diverged.get(partition))
+            start = kafka_log.beginning(self._consumer, key, log, self._config.start)
+        except RetriableError as error:
+            raise self._trouble.silent(partition) from error
+        except KafkaError as error:
+            raise self._trouble.explain(error) from error
+        position = self._ownership.take_over(partition, log)
+        offset = start if position is None else position.offset
+        if not log.earliest <= offset <= log.end:
+            self._ownership.revoke(partition)
+            message = (
+                f"{partition} was to be read from offset {offset}, but its log holds {log.earliest} to {log.end}:"
+                " it was truncated, or the topic made anew; source.on_log_changed says what to do then"
+            )
+            raise LogChangedError(message)
+        self._diverged.pop(partition, None)
+        self._ownership.arrived(partition)
+        self._consumer.seek(key, offset)
+        if not self._paused:
+            self._consumer.resume(key)
+
+    def _ask_anew(self, partitions: Iterable[Partition]) -> None:
+        partitions = set(partitions)
+        assigned = self._consumer.assignment()
+        self._consumer.pause(*(key for key in assigned if Partition(*key) in partitions))
+        self._ownership.ask_anew(partitions)
+
+    def _without_topics_made_anew(self, batches: list[Batch]) -> list[Batch]:
+        """Ask the assignment anew about topics that have another id than when they were taken over."""
+        owned = self._ownership.topic_ids
+        ids = {topic: self._client.cluster.topic_id(topic) for topic in {partition.topic for partition in owned}}
+        made_anew = {p for p, known in owned.items() if ids[p.topic] is not None and str(ids[p.topic]) != known}
+        if made_anew:
+            self._ask_anew(made_anew)
+        return [batch for batch in batches if batch.partition not in made_anew]
+
+    def _refresh_metadata(self) -> None:
+        answer = self._client.cluster.request_update()
+        deadline = self._clock.monotonic() + _REFRESH_SECONDS
+        while not answer.is_done and self._clock.monotonic() < deadline:
+            time.sleep(0.005)
+
+    # --- trouble
+
+    def _look_for_trouble(self) -> None:
+        """Raise where nothing can arrive, and has not for longer than a moment."""
+        cluster = self._client.cluster
+        nodes = [broker.node_id for broker in cluster.brokers()] + [cluster.get_coordinator(self._config.group)]
+        away = not any(self._client.connected(node) for node in nodes)
+        missing = None
+        if not away and self._ownership.empty:
+            missing = self._trouble.no_topic(cluster.topics(), cluster.unauthorized_topics)
+        if not away and missing is None:
+            self._trouble.over()
+            self._client_log.reason = None
+        elif self._trouble.lasts() >= _MOMENT:
+            if missing is not None:
+                raise missing
+            self._find_brokers()
+
+    def _find_brokers(self) -> None:
+        """Begin again at the bootstrap servers: all the brokers that are known may have moved."""
+        try:
+            self._consumer.bootstrap(timeout_ms=_CONNECT_MS, refresh=True)
+        except KafkaError as error:
+            raise self._trouble.unreachable(self._client_log.reason) from error
+
+    def _committed(self, offsets: dict[Any, Any], answer: object) -> None:
+        if isinstance(answer, Exception):
+            partitions = ", ".join(sorted(str(Partition(*key)) for key in offsets))
+            text = "offsets could not be committed; the next checkpoint tries again"
+            _log.warning(text, partitions=partitions, error=str(answer))
+            self._commit_failed()
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types
+    """Notes what the group gives and takes."""
+
+    def __init__(self, source: KafkaSource) -> None:
+        self._source = source
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        self._source.give(assigned)
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        self._source.take(revoked, lost=False)
+
+    def on_partitions_lost(self, lost: Iterable[Any]) -> None:
+        self._source.take(lost, lost=True)
