@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.net.sasl.oauth import AbstractTokenProvider
@@ -20,9 +22,12 @@ if TYPE_CHECKING:
 
     from detector.config.sections import Kafka
 
+log = structlog.get_logger(__name__)
+
 _DELIVERY_TIMEOUT = 20.0
 _REQUEST_LIMIT = 256 << 20
 _CLOSE_TIMEOUT = 5.0
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 for _provider in TOKEN_PROVIDERS:
     AbstractTokenProvider.register(_provider)
@@ -43,21 +48,25 @@ class KafkaSink:
     into its timeout may have arrived all the same. The header `id` tells.
     """
 
-    def __init__(self, name: str, topic: str, kafka: Kafka, message: Callable[[OutboxEntry], Message]) -> None:
+    def __init__(self, name: str, topic: str, kafka: Kafka, format_: Callable[[OutboxEntry], Message]) -> None:
         """Read secrets and certificates; ConfigError where one cannot be used. The broker may be away."""
+        if not _TOPIC.fullmatch(topic) or topic in {".", ".."}:
+            wanted = "expected 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`"
+            message = f"sink {name}: Kafka knows no topic of the name {topic!r}; {wanted}"
+            raise ConfigError(message)
         self._name = name
         self._topic = topic
-        self._message = message
+        self._format = format_
         self._timeout = min(kafka.request_timeout, _DELIVERY_TIMEOUT)
-        milliseconds = round(self._timeout * 1000)
         self._arguments = client_arguments(kafka) | {
             "acks": "all",
             "enable_idempotence": True,
             "compression_type": "lz4",
-            "request_timeout_ms": milliseconds,
-            "delivery_timeout_ms": milliseconds,
-            "max_block_ms": milliseconds,
-            "bootstrap_timeout_ms": milliseconds,
+            # Each ends a little before the next, so that the innermost says what went wrong.
+            "request_timeout_ms": round(self._timeout * 800),
+            "delivery_timeout_ms": round(self._timeout * 900),
+            "max_block_ms": round(self._timeout * 900),
+            "bootstrap_timeout_ms": round(self._timeout * 900),
             # The broker knows what it takes; a limit of the client's own would only refuse more.
             "max_request_size": _REQUEST_LIMIT,
             "metrics_enabled": False,
@@ -74,28 +83,50 @@ class KafkaSink:
         return self.deliver_all([(entry, attempt)])[0]
 
     def deliver_all(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
-        """Send entries in order and wait for all acknowledgements, within one timeout; returns an attempt for each."""
+        """Send entries in order and wait for all acknowledgements; returns an attempt for each.
+
+        A record that the broker refuses leaves kafka-python's idempotent producer in a fatal state, in which it fails
+        every later record with the same error. So a refusal counts only from a fresh producer that sent nothing else.
+        """
         deadline = time.monotonic() + self._timeout
-        try:
-            if self._producer is None:
-                self._producer = KafkaProducer(**self._arguments)
-            producer = self._producer
-            producer.partitions_for(self._topic)  # the one call that blocks: once here, not once an entry below
-        except (KafkaError, ConfigError, OSError) as error:
-            return [self._failed(error)] * len(entries)
-        futures = [self._send(entry) for entry, _ in entries]
-        return [self._result(future, deadline) for future in futures]
+        attempts = self._send([entry for entry, _ in entries], deadline)
+        if len(entries) > 1:
+            for i, attempt in enumerate(attempts):
+                if attempt.outcome is Outcome.REFUSED:
+                    attempts[i] = self._send([entries[i][0]], deadline)[0]
+        return attempts
 
     def close(self) -> None:
         """Leave; what is not yet acknowledged will be sent again."""
-        if self._producer is not None:
-            self._producer.close(timeout=_CLOSE_TIMEOUT)
-            self._producer = None
-
-    def _send(self, entry: OutboxEntry) -> Any:
-        """Return the future of a send, or the error that prevented it."""
+        if self._producer is None:
+            return
+        producer, self._producer = self._producer, None
         try:
-            key, value, headers = self._message(entry)
+            producer.close(timeout=_CLOSE_TIMEOUT)
+        except KafkaError as error:
+            log.warning("producer_not_closed", sink=self._name, error=str(error))
+
+    def _send(self, entries: Sequence[OutboxEntry], deadline: float) -> list[Attempt]:
+        """Send entries with the producer there is, or a new one; after any failure there is none."""
+        if time.monotonic() > deadline:
+            return [Attempt(Outcome.RETRY, "timeout", f"topic {self._topic}: no time left in this attempt")]
+        try:
+            if self._producer is None:
+                self._producer = KafkaProducer(**self._arguments)
+            self._producer.partitions_for(self._topic)  # blocks; here once rather than in each `send`
+        except (KafkaError, ConfigError, OSError) as error:
+            self.close()
+            return [self._failed(error)] * len(entries)
+        futures = [self._future(entry) for entry in entries]
+        attempts = [self._result(future, deadline) for future in futures]
+        if any(attempt.outcome is not Outcome.DELIVERED for attempt in attempts):
+            self.close()
+        return attempts
+
+    def _future(self, entry: OutboxEntry) -> Any:
+        """Return the future of a record, or the error that prevented it."""
+        try:
+            key, value, headers = self._format(entry)
             return self._producer.send(self._topic, value, key, headers)
         except (KafkaError, msgspec.MsgspecError, ValueError, TypeError) as error:
             return error

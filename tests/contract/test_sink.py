@@ -8,11 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from kafka import KafkaConsumer, TopicPartition
 
 from detector.alerts import body, dead_letters
 from detector.alerts.kafka import KafkaSink, alert_message, dead_letter_message
@@ -23,6 +21,7 @@ from detector.protocols import Sink
 from detector.types import OutboxEntry, Outcome
 from tests.support.alerts import SECRET, dead_letter_entry, entry
 from tests.support.broker import Cluster, free_port
+from tests.support.kafka_topic import read_all
 from tests.support.receiver import Receiver
 
 Arrived = tuple[str | None, bytes]
@@ -106,21 +105,6 @@ class DeadLetterWay(KafkaWay):
         # The record's own bytes are what travels: put each back into the entry it came from.
         entries = {dead_letters.decode(e.body).value: e for e in map(self.entry, range(100))}
         return [(id_, entries[value].body) for id_, value in super().arrived()]
-
-
-def read_all(bootstrap: str, topic: str) -> list[Any]:
-    """Return what a topic of one partition holds."""
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
-    try:
-        partition = TopicPartition(topic, 0)
-        consumer.assign([partition])
-        end = consumer.end_offsets([partition])[partition]
-        found: list[Any] = []
-        while consumer.position(partition) < end:
-            found += consumer.poll(timeout_ms=1000).get(partition, [])
-        return found
-    finally:
-        consumer.close()
 
 
 @pytest.fixture(params=["webhook", "stdout", "kafka", "dead_letters"])
