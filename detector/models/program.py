@@ -12,8 +12,10 @@ For a row x of a slot with running mean mu, variance var and centroids c_k (all 
     d^2  = D / |observed| * sum_d [((x'_d - c_kd) / sd_d)^2 + ln^2(max(|z_d|, 10) / 10)]
 
 over the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as missing
-here. The difference is taken before anything is squared: the expansion |x|^2 - 2 x.c + |c|^2 cancels in float32. A
-complete block is then learned: with n rows of the slot in the block and the keep factor g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
+here. The difference is taken before anything is squared: the expansion |x|^2 - 2 x.c + |c|^2 cancels in float32.
+
+A complete block is then learned: with n rows of the slot in the block and the keep factor
+g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
 
     mass_k  <- g mass_k + n_k
     c_k     <- c_k + sum of (x' - c_k) over the rows it won / mass_k          (Sculley, WWW 2010, as a mini-batch)
@@ -21,7 +23,8 @@ complete block is then learned: with n rows of the slot in the block and the kee
     spread_k <- mean squared distance of the rows it won, weighted by mass
 
 A slot without centroids yet has one: its mean, which arises by the same rule from a mass of 0. Moments are taken about
-the old mean, so they do not cancel either; for a new feature the bank puts the first observed value there.
+the old mean, and squares about the block's own, so they do not cancel either; for a new feature the bank puts the first
+observed value there.
 """
 
 from __future__ import annotations
@@ -189,7 +192,7 @@ class Program:
         nearest = tf.argmin(squares, -1, output_type=tf.int32)
         expected = tf.gather(centroids, block.slot * shape.centroids + nearest)
         inside = (at - expected) * scale
-        z = tf.minimum(tf.abs(offset) * scale, _VAST)
+        z = tf.minimum(tf.minimum(tf.abs(offset), _FAR) * scale, _VAST)
         outside = tf.math.log(tf.maximum(z, CLIP) / CLIP)
         parts = tf.minimum(inside * inside + outside * outside, _VAST)
         count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
@@ -206,12 +209,11 @@ class Program:
         won = tf.one_hot(scored.nearest, shape.centroids) * learned[:, None]
         delta = observed * (scored.clipped - scored.mean)
         error = won * tf.reduce_sum(scored.parts, -1)[:, None]
-        sums = tf.tensor_scatter_nd_add(
-            tf.zeros((shape.rows, 2 * shape.centroids + 3 * shape.features)),
-            block.group[:, None],
-            tf.concat([won, error, observed, delta, delta * delta], 1),
-        )
-        wins, errors, count, first, second = self._split(sums)
+        sums = self._by_group(block, tf.concat([won, error, observed, delta], 1))
+        k, d = shape.centroids, shape.features
+        wins, errors, count, total = tf.split(sums, [k, k, d, d], axis=1)
+        offset = total / tf.maximum(count, 1.0)
+        within = self._by_group(block, (observed * (delta - tf.gather(offset, block.group))) ** 2)
         old = tf.gather(traits, block.members)
         mass, spread, old_mean, var, weight = self._split(old)
         n = tf.reduce_sum(wins, -1, keepdims=True)
@@ -220,9 +222,9 @@ class Program:
         new_spread = (keep * mass * spread + errors) / tf.maximum(new_mass, _TINY)
         new_weight = keep * weight + count
         inverse = 1.0 / tf.maximum(new_weight, _TINY)
-        shift = first * inverse
-        new_var = tf.maximum(keep * weight * inverse * var + second * inverse - shift * shift, 0.0)
-        new_var, mean = tf.where(count > 0, new_var, var), tf.where(count > 0, _known(old_mean) + shift, old_mean)
+        before, now = keep * weight * inverse, count * inverse
+        new_var = tf.where(count > 0, before * var + within * inverse + before * now * offset * offset, var)
+        mean = tf.where(count > 0, _known(old_mean) + now * offset, old_mean)
         changed = tf.concat([new_mass, new_spread, mean, new_var, new_weight], 1)
         moved = self._move(block, scored, observed, learned, old_mass=mass, new_mass=new_mass, new_mean=_known(mean))
         at = block.slot * shape.centroids + scored.nearest
@@ -263,6 +265,10 @@ class Program:
             halvings = tf.cast(tf.maximum(passed, 0.0) / self.half_life_time, tf.float32)[:, None]
             keep = tf.minimum(keep, tf.pow(np.float32(2.0), -halvings))
         return keep
+
+    def _by_group(self, block: _Block, values: Tensor) -> Tensor:
+        """Add up the rows' values [B, W] by the slots of the block [B, W]."""
+        return tf.tensor_scatter_nd_add(tf.zeros_like(values), block.group[:, None], values)
 
     def _split(self, traits: Tensor) -> Tensor:
         k, d = self.shape.centroids, self.shape.features

@@ -1,0 +1,149 @@
+"""What tests of the model share: small configurations, programs compiled once, rows, and a store that is a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.config.detection import Detection
+from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
+from detector.models.partition import PartitionModel
+from detector.models.program import Program, SlotStates, Stack
+from detector.models.shape import STACK, Shape, shape_of
+from detector.types import Float32, Float64, Partition, Rows
+
+PARTITION = Partition("readings", 3)
+
+
+def small(
+    features: int = 3,
+    centroids: int = 4,
+    rows: int = 16,
+    *,
+    keyed: bool = True,
+    half_life: HalfLife | None = None,
+    seed_rows: int = 24,
+    warm_up: int = 20,
+    tick: float = 10.0,
+    entities: Entities | None = None,
+    alerting: Alerting | None = None,
+) -> Detection:
+    """Return a configuration small enough that blocks, seeding, upkeep and alerts all happen within 1,000 rows."""
+    return Detection(
+        Events(features=[Feature(name=f"f{d}") for d in range(features)], entity="host" if keyed else None),
+        Blocks(rows=rows, tick=tick),
+        entities or Entities(),
+        Model(
+            centroids=centroids,
+            half_life=half_life or HalfLife(events=500, time=None),
+            seed_rows=seed_rows,
+            warm_up=warm_up,
+        ),
+        alerting or Alerting(false_alarm_rate=1e-2, cool_down=5.0, reference=1000, warm_up=100),
+    )
+
+
+@cache
+def compiled(shape: Shape, half_life_events: float | None, half_life_time: float | None) -> Program:
+    """Return the program of a shape: it is compiled once a test run."""
+    return Program(shape, half_life_events, half_life_time)
+
+
+def programs(detection: Detection) -> Program:
+    """Return the program of a configuration."""
+    half_life = detection.model.half_life
+    return compiled(shape_of(detection), half_life.events, half_life.time)
+
+
+class DictStore:
+    """Slots as the store keeps them: bytes under the entity's name."""
+
+    def __init__(self) -> None:
+        self.slots: dict[str, tuple[float, bytes]] = {}
+
+    def load(self, entities: Sequence[str]) -> dict[str, bytes]:
+        """Return the states of those entities."""
+        return {entity: self.slots[entity][1] for entity in entities}
+
+    def directory(self) -> list[tuple[str, float]]:
+        """Return (entity, last seen) of all slots."""
+        return sorted((entity, seen) for entity, (seen, _) in self.slots.items())
+
+    def checkpoint(self, model: PartitionModel) -> bytes:
+        """Write what changed, and return the header."""
+        forgotten, model.copying.forgotten = model.copying.forgotten, []
+        header = model.header()
+        model.copying.begin()
+        for entity in forgotten:
+            self.slots.pop(entity, None)
+        for slot in model.copying.rest():
+            self.slots[slot.entity] = (slot.last_seen, slot.state)
+        model.copying.durable()
+        return header
+
+    def model(self, detection: Detection, header: bytes | None = None) -> PartitionModel:
+        """Return a model that loads from here, restored where there is a header."""
+        model = PartitionModel(PARTITION, detection, programs=programs, load=self.load)
+        if header is not None:
+            model.restore(header, self.directory())
+        return model
+
+
+def rows(values: Float64, times: Float64 | None = None, entities: list[str] | None = None, start: int = 0) -> Rows:
+    """Return rows of one record each, one second apart unless `times` says otherwise."""
+    n = len(values)
+    offsets = np.arange(start, start + n, dtype=np.int64)
+    return Rows(
+        offsets, np.zeros(n, np.int32), offsets.astype(np.float64) if times is None else times, values, entities
+    )
+
+
+def arrays(states: SlotStates) -> list[NDArray[Any]]:
+    """Return the arrays of some states, the slot first in each."""
+    return [states.centroids, states.traits, states.learned_at]
+
+
+def no_states(shape: Shape, means: Float32) -> SlotStates:
+    """Return the states of new slots, the first of which has begun at those means [D]."""
+    n = shape.call_slots + 1
+    empty = SlotStates(
+        np.zeros((n, shape.centroids, shape.features), np.float32),
+        np.zeros((n, shape.traits), np.float32),
+        np.zeros(n),
+    )
+    empty.traits[0, 2 * shape.centroids : 2 * shape.centroids + shape.features] = means
+    return empty
+
+
+def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], *, learns: bool = True) -> Stack:
+    """Lay out (rows [n, D], slot of each row, time) a block; slots are numbered from 0 and -1 is none."""
+    nobody = shape.call_slots
+    grid = (STACK, shape.rows)
+    values = np.full((*grid, shape.features), np.nan, np.float32)
+    slot = np.full(grid, nobody, np.int32)
+    group, members = np.zeros(grid, np.int32), np.full(grid, nobody, np.int32)
+    learning, time = np.zeros(grid, np.bool_), np.zeros(STACK)
+    for t, (part, slots, at) in enumerate(blocks):
+        n = len(part)
+        values[t, :n], time[t] = part, at
+        slot[t, :n] = np.where(np.array(slots, np.int64) < 0, nobody, slots)
+        distinct, inverse = np.unique(slot[t, :n], return_inverse=True)
+        members[t, : len(distinct)], group[t, :n] = distinct, inverse
+        learning[t, :n] = learns & (slot[t, :n] != nobody)
+    return Stack(values, slot, group, members, learning, time, len(blocks))
+
+
+def states(
+    shape: Shape, *, centroids: Float64, masses: Float64, means: Float64, variances: Float64, weights: Float64
+) -> SlotStates:
+    """Pad the states of S slots ([S, K, D], [S, K], [S, D], [S, D], [S, D]) to the program's shape; no spreads."""
+    n, padded = len(centroids), shape.call_slots + 1
+    all_centroids = np.zeros((padded, shape.centroids, shape.features), np.float32)
+    traits = np.zeros((padded, shape.traits), np.float32)
+    all_centroids[:n] = centroids
+    traits[:n] = np.concatenate([masses, np.zeros_like(masses), means, variances, weights], 1)
+    return SlotStates(all_centroids, traits, np.zeros(padded))

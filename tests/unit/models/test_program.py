@@ -1,0 +1,333 @@
+"""The TensorFlow program against its formulas in plain float64, and against itself in other layouts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detector.models.program import SlotStates, fingerprint
+from detector.models.shape import Shape
+from detector.types import Float32, Float64
+from tests.support.kmeans import PlainSlot
+from tests.support.models import arrays, compiled, no_states, stack, states
+
+KEYED = Shape(features=4, centroids=3, rows=32, keyed=True)
+WHOLE = Shape(features=4, centroids=3, rows=32, keyed=False)
+UNITS = np.array([1.0, 1e-3, 1e6, 50.0])
+
+Blocks = list[tuple[Float32, list[int], float]]
+
+
+def log(shape: Shape, seed: int, *, slots: int, blocks: int = 16, missing: float = 0.15) -> Blocks:
+    """Random blocks, full or not, in features of very different sizes, with gaps and a few values far out."""
+    rng = np.random.default_rng(seed)
+    made: Blocks = []
+    time = 1_700_000_000.0
+    for _ in range(blocks):
+        n = int(rng.integers(1, shape.rows + 1))
+        rows = (rng.standard_normal((n, shape.features)) + rng.integers(0, 3, (n, 1)) * 4.0 + 5.0) * UNITS
+        rows[rng.random((n, shape.features)) < 0.02] *= 40.0
+        rows[rng.random((n, shape.features)) < missing] = np.nan
+        time += float(rng.integers(0, 40))
+        made.append((rows.astype(np.float32), rng.integers(0, slots, n).tolist(), time))
+    return made
+
+
+def plain_states(shape: Shape, seed: int, slots: int, blocks: Blocks) -> list[PlainSlot]:
+    """Slots in the middle of their life; the first is new, the second lacks a centroid and knows nothing of f1.
+
+    What a slot knows nothing of has its first value in `blocks` as its mean, as the bank puts it there.
+    """
+    rng = np.random.default_rng(seed)
+    made = []
+    for s in range(slots):
+        masses = rng.uniform(5.0, 200.0, shape.centroids).astype(np.float32).astype(np.float64)
+        means = (rng.uniform(4.0, 9.0, shape.features) * UNITS).astype(np.float32).astype(np.float64)
+        centroids = (rng.uniform(3.0, 14.0, (shape.centroids, shape.features)) * UNITS).astype(np.float32)
+        variances = ((rng.uniform(0.5, 3.0, shape.features) * UNITS) ** 2).astype(np.float32).astype(np.float64)
+        weights = np.full(shape.features, np.float32(masses.sum()), np.float64)
+        if s == 0:
+            masses[:], variances[:], weights[:] = 0.0, 0.0, 0.0
+        if s == 1:
+            masses[1], variances[1], weights[1] = 0.0, 0.0, 0.0
+        first = first_values(shape, blocks, s)
+        means = np.where(weights > 0, means, first)
+        centroids[:, weights == 0] = np.nan_to_num(first[weights == 0])
+        made.append(
+            PlainSlot(centroids.astype(np.float64), masses, np.zeros(shape.centroids), means, variances, weights)
+        )
+    return made
+
+
+def first_values(shape: Shape, blocks: Blocks, slot: int) -> Float64:
+    mine = np.concatenate([rows[np.array(owners) == slot] for rows, owners, _ in blocks])
+    seen = np.isfinite(mine)
+    first = np.full(shape.features, np.nan)
+    some = seen.any(0)
+    first[some] = mine[seen.argmax(0), np.arange(shape.features)][some]
+    return first
+
+
+def as_states(shape: Shape, slots: list[PlainSlot]) -> SlotStates:
+    def gathered(name: str) -> Float64:
+        return np.stack([getattr(slot, name) for slot in slots])
+
+    names = ("centroids", "masses", "means", "variances", "weights")
+    return states(shape, **{name: gathered(name) for name in names})
+
+
+def settled(centroids: Float64, means: Float64, variances: Float64) -> SlotStates:
+    """One slot whose centroids [K, D] have won nine rows each."""
+    k, d = centroids.shape
+    return states(
+        WHOLE,
+        centroids=centroids[None],
+        masses=np.full((1, k), 9.0),
+        means=means[None],
+        variances=variances[None],
+        weights=np.full((1, d), 9.0 * k),
+    )
+
+
+def close(actual: Float32 | np.float32, expected: Float64, scale: float | Float64 = 0.0) -> None:
+    """Assert six digits; `scale` is what an absolute error of 1e-5 is measured by."""
+    np.testing.assert_array_less(np.abs(actual - expected), 1e-5 * np.maximum(np.abs(expected), scale) + 1e-30)
+
+
+@pytest.mark.parametrize(
+    ("shape", "slots", "half_lives"),
+    [
+        (WHOLE, 1, (None, None)),
+        (KEYED, 1, (100.0, 60.0)),
+        (KEYED, 6, (100.0, 60.0)),
+        (KEYED, 30, (100.0, 60.0)),
+        (KEYED, 6, (100.0, None)),
+        (KEYED, 6, (None, 60.0)),
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_equals_the_formulas_in_float64(
+    shape: Shape, slots: int, half_lives: tuple[float | None, float | None], seed: int
+) -> None:
+    blocks = log(shape, seed, slots=slots)
+    plain = plain_states(shape, seed + 100, slots, blocks)
+    given = stack(shape, blocks)
+    scores, after = compiled(shape, *half_lives)(given, as_states(shape, plain))
+    for t, (rows, owners, time) in enumerate(blocks):
+        for i, (row, owner) in enumerate(zip(rows.astype(np.float64), owners, strict=True)):
+            distance, nearest, parts = plain[owner].score(row)
+            assert np.isnan(scores.distance[t, i]) == np.isnan(distance)
+            if not np.isnan(distance):
+                close(scores.distance[t, i], np.array(distance), 0.1)
+                assert scores.centroid[t, i] == nearest
+                close(scores.parts[t, i], parts, max(1.0, parts.max()))
+                judged = plain[owner].weights > 0
+                close(scores.expected[t, i][judged], plain[owner].centroids[nearest][judged], UNITS[judged])
+            plain[owner].wait(row)
+        for slot in plain:
+            slot.learn(time, *half_lives)
+    k, d = shape.centroids, shape.features
+    masses, spreads, means, variances, weights = np.split(after.traits[:slots], [k, 2 * k, 2 * k + d, 2 * k + 2 * d], 1)
+    for s, slot in enumerate(plain):
+        close(masses[s], slot.masses, 1.0)
+        close(spreads[s], slot.spreads, 1.0)
+        close(means[s], slot.means, UNITS)
+        close(variances[s], slot.variances, UNITS**2)
+        close(weights[s], slot.weights, 1.0)
+        close(after.centroids[s], slot.centroids, UNITS[None])
+        assert after.learned_at[s] == slot.learned_at
+
+
+def half_lives(shape: Shape) -> tuple[float | None, float | None]:
+    """Those that other tests use too: a program takes seconds to compile."""
+    return (100.0, 60.0) if shape.keyed else (None, None)
+
+
+def pieces(shape: Shape, blocks: Blocks, cuts: list[int], state: SlotStates) -> tuple[list[Float32], SlotStates]:
+    """Run blocks in calls of those sizes; returns each block's distances and the final states."""
+    program, distances, at = compiled(shape, *half_lives(shape)), list[Float32](), 0
+    for size in cuts:
+        scores, state = program(stack(shape, blocks[at : at + size]), state)
+        distances += [scores.distance[t, : len(blocks[at + t][0])] for t in range(size)]
+        at += size
+    return distances, state
+
+
+def same(one: SlotStates, other: SlotStates) -> bool:
+    return all(a.tobytes() == b.tobytes() for a, b in zip(arrays(one), arrays(other), strict=True))
+
+
+@pytest.mark.parametrize("cuts", [[1] * 16, [15, 1], [1, 15], [3, 5, 8], [2, 2, 2, 2, 2, 2, 2, 2]])
+@pytest.mark.parametrize(("shape", "slots"), [(WHOLE, 1), (KEYED, 9)])
+def test_the_bits_do_not_depend_on_how_many_blocks_a_call_takes(shape: Shape, slots: int, cuts: list[int]) -> None:
+    blocks = log(shape, 5, slots=slots)
+    state = as_states(shape, plain_states(shape, 6, slots, blocks))
+    whole, after = pieces(shape, blocks, [16], state)
+    cut, cut_after = pieces(shape, blocks, cuts, state)
+    assert [d.tobytes() for d in cut] == [d.tobytes() for d in whole]
+    assert same(after, cut_after)
+
+
+def test_rows_of_an_open_block_score_the_same_however_many_there_are() -> None:
+    blocks = log(KEYED, 7, slots=4, blocks=1)
+    rows, owners, time = blocks[0]
+    state = as_states(KEYED, plain_states(KEYED, 8, 4, blocks))
+    program = compiled(KEYED, 100.0, 60.0)
+    whole = program(stack(KEYED, [(rows, owners, time)]), state)[0].distance[0]
+    for n in range(1, len(rows) + 1):
+        part = program(stack(KEYED, [(rows[:n], owners[:n], time)], learns=False), state)[0].distance[0]
+        assert part[:n].tobytes() == whole[:n].tobytes()
+
+
+def test_a_block_that_is_not_learned_leaves_the_states_as_they_are() -> None:
+    blocks = log(KEYED, 9, slots=4)
+    state = as_states(KEYED, plain_states(KEYED, 9, 4, blocks))
+    after = compiled(KEYED, 100.0, 60.0)(stack(KEYED, blocks, learns=False), state)[1]
+    assert same(after, state)
+
+
+def test_the_bits_do_not_depend_on_the_numbers_that_slots_have() -> None:
+    blocks = log(KEYED, 11, slots=5)
+    plain = plain_states(KEYED, 12, 5, blocks)
+    scores, after = compiled(KEYED, 100.0, 60.0)(stack(KEYED, blocks), as_states(KEYED, plain))
+    number = [30, 2, 17, 0, 21]
+    before = as_states(KEYED, plain)
+    moved = no_states(KEYED, np.zeros(4, np.float32))
+    for array, source in zip(arrays(moved), arrays(before), strict=True):
+        array[number] = source[:5]
+    renumbered: Blocks = [(rows, [number[s] for s in owners], time) for rows, owners, time in blocks]
+    other, other_after = compiled(KEYED, 100.0, 60.0)(stack(KEYED, renumbered), moved)
+    assert other.distance.tobytes() == scores.distance.tobytes()
+    assert other.centroid.tobytes() == scores.centroid.tobytes()
+    for array, source in zip(arrays(other_after), arrays(after), strict=True):
+        assert array[number].tobytes() == source[:5].tobytes()
+
+
+def test_rows_of_other_slots_change_nothing() -> None:
+    blocks = log(KEYED, 13, slots=4)
+    state = as_states(KEYED, plain_states(KEYED, 14, 4, blocks))
+    program = compiled(KEYED, 100.0, 60.0)
+    after = program(stack(KEYED, blocks), state)[1]
+    alone: Blocks = []
+    for rows, owners, time in blocks:
+        mine = np.array(owners) == 2
+        alone.append((rows[mine], [2] * int(mine.sum()), time))
+    after_alone = program(stack(KEYED, alone), state)[1]
+    for array, other in zip(arrays(after), arrays(after_alone), strict=True):
+        assert array[2].tobytes() == other[2].tobytes()
+
+
+def test_six_digits_are_kept_where_features_differ_by_a_million_and_the_expansion_loses_them() -> None:
+    rng = np.random.default_rng(15)
+    units = np.array([1.0, 1e6, 1e-3, 1e3])
+    centroids = (100.0 + rng.uniform(-1, 1, (1, 3, 4))) * units
+    rows = ((100.0 + rng.uniform(-1, 1, (32, 4))) * units).astype(np.float32)
+    state = settled(centroids[0], centroids[0].mean(0), (0.3 * units) ** 2)
+    sd = (
+        np.sqrt(state.traits[0, 10:14].astype(np.float64))
+        + 0.01 * np.abs(state.traits[0, 6:10].astype(np.float64))
+        + 1e-9
+    )
+    x, c = rows.astype(np.float64), state.centroids[0].astype(np.float64)
+    truth = np.sqrt((((x[:, None] - c) / sd) ** 2).sum(2)).min(1)
+    distance = compiled(WHOLE, None, None)(stack(WHOLE, [(rows, [0] * 32, 0.0)], learns=False), state)[0].distance[0]
+    np.testing.assert_allclose(distance, truth, rtol=1e-6)
+
+    z, zc = (rows / sd).astype(np.float32), (state.centroids[0] / sd).astype(np.float32)
+    expanded = (z * z).sum(1)[:, None] - np.float32(2) * z @ zc.T + (zc * zc).sum(1)
+    wrong = np.abs(np.sqrt(np.maximum(expanded, 0)).min(1) / truth - 1)
+    assert np.median(wrong) > 1e-4
+
+
+def test_missing_features_are_left_out_and_the_distance_rescaled() -> None:
+    state = settled(np.zeros((3, 4)), np.zeros(4), np.ones(4))
+    rows = np.array([[2.0, 2, 2, 2], [2, np.nan, 2, np.nan], [2, np.nan, np.nan, np.nan]], np.float32)
+    scores, _ = compiled(WHOLE, None, None)(stack(WHOLE, [(rows, [0] * 3, 0.0)]), state)
+    assert scores.distance[0, :2] == pytest.approx([4.0, 4.0])
+    assert np.isnan(scores.distance[0, 2])
+    assert scores.parts[0, 1] == pytest.approx([4.0, 0.0, 4.0, 0.0])
+
+
+def test_beyond_the_clip_the_distance_grows_with_the_logarithm_and_learning_stops_there() -> None:
+    state = settled(np.zeros((3, 4)), np.zeros(4), np.ones(4))
+    rows = np.zeros((2, 4), np.float32)
+    rows[:, 0] = [1e3, 1e6]
+    program = compiled(WHOLE, None, None)
+    scores, _ = program(stack(WHOLE, [(rows, [0, 0], 0.0)]), state)
+    z = 1 + 1e-9
+    assert scores.distance[0, :2] == pytest.approx(np.sqrt(100 + np.log(np.array([1e3, 1e6]) / z / 10) ** 2), rel=1e-6)
+    after = program(stack(WHOLE, [(rows[1:], [0], 0.0)]), state)[1]
+    assert after.centroids[0, 0, 0] == pytest.approx(10.0 / 10, rel=1e-6)
+
+
+def test_a_constant_feature_neither_explodes_nor_hides_a_change() -> None:
+    rows = np.tile(np.array([[7.0, 0.0, 1e6, -3.0]], np.float32), (32, 1))
+    empty = no_states(WHOLE, rows[0])
+    program = compiled(WHOLE, None, None)
+    _, state = program(stack(WHOLE, [(rows, [0] * 32, 0.0)] * 16), empty)
+    steady = program(stack(WHOLE, [(rows[:1], [0], 0.0)], learns=False), state)[0].distance[0, 0]
+    assert steady == pytest.approx(0.0, abs=1e-3)
+    changed = rows[:1].copy()
+    changed[0, 1] = 1.0
+    assert program(stack(WHOLE, [(changed, [0], 0.0)], learns=False), state)[0].distance[0, 0] > 10.0
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_the_largest_floats_leave_everything_finite(*, new: bool) -> None:
+    rng = np.random.default_rng(17)
+    blocks = log(WHOLE, 18, slots=1, missing=0.0)
+    for rows, _, _ in blocks:
+        wild = rng.random(rows.shape) < 0.3
+        rows[wild] = rng.choice(np.array([3.4e38, -3.4e38, 1e20, 1e-45, 0.0], np.float32), int(wild.sum()))
+    state = as_states(WHOLE, plain_states(WHOLE, 19, 1, blocks))
+    if not new:
+        calm = log(WHOLE, 20, slots=1, missing=0.0)
+        state = compiled(WHOLE, None, None)(stack(WHOLE, calm), state)[1]
+    scores, after = compiled(WHOLE, None, None)(stack(WHOLE, blocks), state)
+    for t, (rows, _, _) in enumerate(blocks):
+        if t or not new:
+            assert np.isfinite(scores.distance[t, : len(rows)]).all()
+        assert np.isfinite(scores.parts[t]).all()
+    assert all(np.isfinite(array).all() for array in arrays(after))
+
+
+def test_one_wild_value_fades_with_the_half_life() -> None:
+    calm = np.random.default_rng(21).normal(5.0, 1.0, (32, 4)).astype(np.float32)
+    wild = calm.copy()
+    wild[5, 0] = 1e30
+    empty = no_states(KEYED, calm[0])
+    program = compiled(KEYED, 100.0, 60.0)
+    state = program(stack(KEYED, [(wild, [0] * 32, 0.0)]), empty)[1]
+    for _ in range(40):
+        state = program(stack(KEYED, [(calm, [0] * 32, 0.0)] * 16), state)[1]
+    assert state.traits[0, 10] == pytest.approx(calm[:, 0].var(), rel=0.1)
+
+
+def test_a_feature_that_turns_up_late_counts_once_something_is_learned_of_it() -> None:
+    rng = np.random.default_rng(22)
+    early = rng.normal(5.0, 1.0, (32, 4)).astype(np.float32)
+    late = early.copy()
+    late[:, 3] = rng.normal(1e6, 10.0, 32)
+    early[:, 3] = np.nan
+    empty = no_states(WHOLE, late[0])
+    program = compiled(WHOLE, None, None)
+    state = program(stack(WHOLE, [(early, [0] * 32, 0.0)] * 4), empty)[1]
+    scores, state = program(stack(WHOLE, [(late, [0] * 32, 0.0)] * 2), state)
+    assert (scores.parts[0, :, 3] == 0).all()
+    assert (scores.expected[0, :, 3] == 0).all()
+    assert (scores.parts[1, :, 3] > 0).any()
+
+
+def test_where_a_feature_is_missing_from_a_block_its_moments_stay() -> None:
+    state = as_states(KEYED, plain_states(KEYED, 23, 3, log(KEYED, 23, slots=3))[2:])
+    rows = np.full((32, 4), 5.0, np.float32)
+    rows[:, 2] = np.nan
+    after = compiled(KEYED, 100.0, 60.0)(stack(KEYED, [(rows, [0] * 32, 1e9)]), state)[1]
+    assert after.traits[0, 6 + 2] == state.traits[0, 6 + 2]
+    assert after.traits[0, 10 + 2] == state.traits[0, 10 + 2]
+    assert after.traits[0, 14 + 2] == 0.0
+
+
+def test_the_fingerprint_names_what_the_bits_depend_on() -> None:
+    assert fingerprint() == fingerprint()
+    assert all(word in fingerprint() for word in ("tensorflow", "fma", "program"))
