@@ -62,8 +62,9 @@ class ArrowDecoder:
                 continue
             start = 0
             for batch in batches:
-                self._add(parts, n, start, batch)
-                start += batch.num_rows
+                if batch.num_rows:
+                    self._add(parts, n, start, batch)
+                    start += batch.num_rows
             parts.passed_over += start == 0  # no rows: nothing to use and nothing wrong
         width = len(plan.feature_fields)
         found = Found(
@@ -103,6 +104,7 @@ class ArrowDecoder:
             return RejectReason.UNDECODABLE, f"not an Arrow IPC stream: {error}"
         return batches
 
+    @np.errstate(invalid="ignore")  # some NaNs complain when they are widened
     def _add(self, parts: _Parts, owner: int, start: int, batch: Any) -> None:
         plan = self._plan
         keep = self._wanted(batch)
@@ -139,7 +141,7 @@ class ArrowDecoder:
             array = columns.column(batch, path.names)
             if array is None:
                 continue
-            numbers = columns.numbers(array)
+            numbers = columns.features(array)
             if numbers is not None:
                 values[:, place] = numbers
                 continue

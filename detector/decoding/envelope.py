@@ -33,28 +33,40 @@ class Claims:
 def claims(stream: bytes) -> Claims:
     """Add up what the stream states. MalformedError where it is none."""
     total = Claims()
+    dictionaries: dict[int, tuple[int, int]] = {}
     try:
         for metadata, body in _messages(stream):
             message = _Table.root(metadata)
-            kind = message.number(1, "<B")
-            if kind not in (_DICTIONARY_BATCH, _RECORD_BATCH):
-                continue
-            header = message.table(2)
-            batch = header.table(1) if header is not None and kind == _DICTIONARY_BATCH else header
-            if batch is None:
-                continue
-            rows = batch.number(0, "<q")
-            if rows < 0:
-                message_text = "a batch states a negative number of rows"
-                raise MalformedError(message_text)
-            if kind == _RECORD_BATCH:
-                total.rows += rows
-            else:
-                total.dictionary = max(total.dictionary, rows)
-            total.unpacked += _unpacked(batch, body)
+            kind, header = message.number(1, "<B"), message.table(2)
+            if header is not None and kind == _RECORD_BATCH:
+                total.rows += _rows(header)
+                total.unpacked += _unpacked(header, body)
+            elif header is not None and kind == _DICTIONARY_BATCH:
+                _claim_dictionary(total, dictionaries, header, body)
     except (pa.ArrowException, OSError, struct.error) as error:
         raise MalformedError(str(error)) from None
     return total
+
+
+def _claim_dictionary(total: Claims, known: dict[int, tuple[int, int]], header: _Table, body: memoryview) -> None:
+    """Add a dictionary, or more of one: each addition makes a copy of the whole, and all copies are kept."""
+    batch = header.table(1)
+    if batch is None:
+        return
+    number, adds = header.number(0, "<q"), header.number(2, "<B")
+    rows, size = known.get(number, (0, 0)) if adds else (0, 0)
+    unpacked = _unpacked(batch, body)
+    rows, size = known[number] = rows + _rows(batch), size + max(unpacked, len(body))
+    total.dictionary = max(total.dictionary, rows)
+    total.unpacked += size if adds else unpacked
+
+
+def _rows(batch: _Table) -> int:
+    rows = batch.number(0, "<q")
+    if rows < 0:
+        message = "a batch states a negative number of rows"
+        raise MalformedError(message)
+    return rows
 
 
 def _messages(stream: bytes) -> Iterator[tuple[memoryview, memoryview]]:

@@ -82,6 +82,7 @@ class JsonDecoder:
         depth = plan.limits.depth
         parse = self._document.decode
         plain = self._array is None
+        add_event, add_owner, add_number = events.events.append, events.owners.append, events.numbers.append
         for n, value in zip(screened.numbers, screened.values, strict=True):
             if too_deep(value, depth):
                 text = f"the document nests deeper than {depth} levels (events.limits.depth)"
@@ -93,7 +94,9 @@ class JsonDecoder:
                 refused = self._add_carefully(events, n, value)
             else:
                 if plain and type(document) is not list:
-                    events.add(document, n, 0)
+                    add_event(document)
+                    add_owner(n)
+                    add_number(0)
                     continue
                 refused = self._add_array(events, n, document)
             if refused is not None:

@@ -255,6 +255,39 @@ def test_claims_are_what_the_stream_holds() -> None:
         claims(b"ARROW1 no stream")
 
 
+def growing_dictionary(steps: int, long: str) -> bytes:
+    """Make a stream whose dictionary grows by one text with each batch of one row."""
+    out = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
+    texts = [long + str(n) for n in range(steps)]
+    arrays = [pa.DictionaryArray.from_arrays(pa.array([n]), pa.array(texts[: n + 1])) for n in range(steps)]
+    with pa.ipc.new_stream(out, batch(a=pa.array([1.0]), e=arrays[0]).schema, options=options) as writer:
+        for array in arrays:
+            writer.write_batch(batch(a=pa.array([1.0]), e=array))
+    return bytes(out.getvalue().to_pybytes())
+
+
+def test_a_dictionary_may_grow_but_not_without_bounds() -> None:
+    config = {"features": ["a"], "entity": "e", "limits": {"record_bytes": "1MB"}}
+    decoded = decode(config, growing_dictionary(20, "x"))
+    assert decoded.rows.entities == [f"x{n}" for n in range(20)]
+    bomb = growing_dictionary(200, "x" * 4000)
+    assert len(bomb) < 1_000_000
+    assert decode(config, bomb).rejects[0].reasons == (RejectReason.TOO_LARGE,)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.string_view(), pa.int64()])
+def test_a_dictionary_larger_than_its_batch_is_read_where_it_is_used(kind: Any) -> None:
+    values = pa.array([str(n) for n in range(100)]).cast(kind) if kind != pa.int64() else pa.array(range(100))
+    array = pa.DictionaryArray.from_arrays(pa.array([7, None, 3, 7]), values)
+    config = {"features": ["a"], "entity": "e"}
+    decoded = decode(config, stream(batch(a=pa.array([1.0] * 4), e=array)))
+    assert decoded.rows.entities == ["7", "3", "7"]
+    assert decoded.rejects[0].rows == (1,)
+    where = {"e": 7 if kind == pa.int64() else "7"}
+    assert decode({"features": ["a"], "where": where}, stream(batch(a=pa.array([1.0] * 4), e=array))).passed_over == 2
+
+
 def test_views_that_share_their_bytes_cannot_fill_the_memory() -> None:
     long = 1 << 20
     view = struct.pack("<i4sii", long, b"xxxx", 0, 0)
