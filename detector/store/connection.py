@@ -52,6 +52,9 @@ def explained(file: Path) -> Iterator[None]:
         if explanation is error:
             raise
         raise explanation from error
+    except UnicodeDecodeError as error:
+        # Damaged text comes back in a value, or in the message of SQLite's own error.
+        raise damaged(file, str(error)) from error
 
 
 class Connection:

@@ -193,6 +193,7 @@ def _messages(sqlite: sqlite3.Connection, file: Path, store_id: str) -> Iterator
 
 def _build(target: Path, head: portable.Head, messages: Iterator[portable.Message]) -> None:
     draft = target.with_suffix(".import")
+    ids = slot_rows.Ids()
     leftovers = [draft, *_beside(draft)]
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)
@@ -204,7 +205,7 @@ def _build(target: Path, head: portable.Head, messages: Iterator[portable.Messag
             while part := list(itertools.islice(messages, 20)):
                 with connection.writing() as sqlite:
                     for message in part:
-                        _restore(sqlite, message)
+                        _restore(sqlite, ids, message)
             with connection.writing() as sqlite:
                 if head.checkpoint is not None:
                     schema.write_checkpoint(sqlite, head.checkpoint)
@@ -218,13 +219,13 @@ def _build(target: Path, head: portable.Head, messages: Iterator[portable.Messag
         folder.sync(target.parent)
 
 
-def _restore(sqlite: sqlite3.Connection, message: portable.Message) -> None:
+def _restore(sqlite: sqlite3.Connection, ids: slot_rows.Ids, message: portable.Message) -> None:
     match message:
         case portable.Controls(items=records):
             for control in records:
                 controls.add(sqlite, control)
         case portable.Slots(items=found):
-            slot_rows.stage(sqlite, (SlotState(*slot) for slot in found), 1)
+            ids.stage(sqlite, (SlotState(*slot) for slot in found), 1)
         case portable.Outbox(items=rows):
             outbox.restore(sqlite, rows)
         case portable.DeadLetters(items=letters):

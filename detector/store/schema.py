@@ -39,7 +39,7 @@ CREATE TABLE checkpoint (
 -- most the head's; so a checkpoint makes any number of staged slots current by writing one number.
 CREATE TABLE slot (
     id INTEGER PRIMARY KEY,
-    entity TEXT NOT NULL UNIQUE,
+    entity TEXT NOT NULL,
     generation INTEGER NOT NULL,
     last_seen REAL NOT NULL, checksum INTEGER NOT NULL, state BLOB NOT NULL,
     old_last_seen REAL, old_checksum INTEGER, old_state BLOB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from detector.store.checksum import checksum
@@ -19,9 +20,9 @@ ROWS_PER_STATEMENT = 250
 """Rows of one INSERT. Python's sqlite3 gives the GIL away around each statement and gets it back after up to 5 ms when
 the main thread is busy: a statement a row would take seconds."""
 
-_COLUMNS = 5
+_COLUMNS = 6
 
-_UPSERT = """ ON CONFLICT (entity) DO UPDATE SET
+_UPSERT = """ ON CONFLICT (id) DO UPDATE SET
     old_last_seen = CASE WHEN generation < excluded.generation THEN last_seen ELSE old_last_seen END,
     old_checksum = CASE WHEN generation < excluded.generation THEN checksum ELSE old_checksum END,
     old_state = CASE WHEN generation < excluded.generation THEN state ELSE old_state END,
@@ -38,22 +39,63 @@ FROM slot"""
 _VISIBLE = "(generation <= ?1 OR old_state IS NOT NULL)"
 
 
-def stage(sqlite: sqlite3.Connection, slots: Iterable[SlotState], generation: int) -> int:
-    """Write slots as of `generation`, which is not current yet; returns the bytes of their entities and states."""
-    written = 0
-    remaining = iter(slots)
-    while part := list(islice(remaining, ROWS_PER_STATEMENT)):
-        values: list[str | int | float | bytes] = []
-        for slot in part:
-            seen = float(slot.last_seen)
-            values += (slot.entity, generation, seen, checksum(slot.entity, seen, slot.state), slot.state)
-            written += len(slot.entity) + len(slot.state)
-        rows = ",".join(["(?,?,?,?,?)"] * (len(values) // _COLUMNS))
-        sqlite.execute(
-            f"INSERT INTO slot (entity, generation, last_seen, checksum, state) VALUES {rows} {_UPSERT}",  # noqa: S608 - question marks alone
-            values,
-        )
-    return written
+class Ids:
+    """The row of each entity in the file, in memory.
+
+    An index over entities in the file would be written at random places: with a million entities that takes several
+    times as long as their states do. Written on the writer's thread, read on the main thread too.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+        self._next = 1
+
+    def load(self, sqlite: sqlite3.Connection, file: Path) -> None:
+        """Read all entities; StoreDamagedError where one is there twice."""
+        self._ids = dict(sqlite.execute("SELECT entity, id FROM slot"))
+        count, last = sqlite.execute("SELECT count(*), coalesce(max(id), 0) FROM slot").fetchone()
+        if len(self._ids) != count:
+            raise damaged(file, f"{count - len(self._ids)} of its slots are there twice")
+        self._next = last + 1
+
+    def drop(self, entities: Iterable[str]) -> None:
+        """Forget entities whose rows are gone for good."""
+        for entity in entities:
+            self._ids.pop(entity, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._ids.clear()
+
+    def known(self, entities: Iterable[str]) -> list[int]:
+        """Return the rows of those entities that have one, in their order in the file."""
+        return sorted(row for row in map(self._ids.get, entities) if row is not None)
+
+    def stage(self, sqlite: sqlite3.Connection, slots: Iterable[SlotState], generation: int) -> int:
+        """Write slots as of `generation`, which is not current yet; returns the bytes of their entities and states.
+
+        A new entity keeps its id where the transaction fails: the next attempt uses it.
+        """
+        written = 0
+        remaining = iter(slots)
+        while part := list(islice(remaining, ROWS_PER_STATEMENT)):
+            values: list[str | int | float | bytes] = []
+            for row, slot in sorted(((self._id(slot.entity), slot) for slot in part), key=itemgetter(0)):
+                seen = float(slot.last_seen)
+                values += (row, slot.entity, generation, seen, checksum(slot.entity, seen, slot.state), slot.state)
+                written += len(slot.entity) + len(slot.state)
+            rows = ",".join(["(?,?,?,?,?,?)"] * (len(values) // _COLUMNS))
+            sqlite.execute(
+                f"INSERT INTO slot (id, entity, generation, last_seen, checksum, state) VALUES {rows} {_UPSERT}",  # noqa: S608 - question marks alone
+                values,
+            )
+        return written
+
+    def _id(self, entity: str) -> int:
+        row = self._ids.setdefault(entity, self._next)
+        if row == self._next:
+            self._next += 1
+        return row
 
 
 def unstage(sqlite: sqlite3.Connection, current: int) -> None:
@@ -66,17 +108,17 @@ def unstage(sqlite: sqlite3.Connection, current: int) -> None:
     )
 
 
-def forget(sqlite: sqlite3.Connection, entities: Sequence[str]) -> None:
-    """Delete the slots of those entities."""
-    sqlite.executemany("DELETE FROM slot WHERE entity = ?", ((entity,) for entity in entities))
+def delete(sqlite: sqlite3.Connection, rows: Sequence[int]) -> None:
+    """Delete those rows."""
+    sqlite.executemany("DELETE FROM slot WHERE id = ?", ((row,) for row in rows))
 
 
-def read(sqlite: sqlite3.Connection, file: Path, entities: Sequence[str], current: int) -> dict[str, bytes]:
-    """Return the current states of those entities; unknown ones are left out."""
+def read(sqlite: sqlite3.Connection, file: Path, rows: Sequence[int], current: int) -> dict[str, bytes]:
+    """Return the entities and current states in those rows; rows that have none are left out."""
     found: dict[str, bytes] = {}
-    for start in range(0, len(entities), 500):
-        part = entities[start : start + 500]
-        query = f"{_CURRENT} WHERE {_VISIBLE} AND entity IN ({','.join('?' * len(part))})"
+    for start in range(0, len(rows), 500):
+        part = rows[start : start + 500]
+        query = f"{_CURRENT} WHERE {_VISIBLE} AND id IN ({','.join('?' * len(part))})"
         for entity, seen, expected, state in sqlite.execute(query, (current, *part)):
             _verify(file, entity, seen, state, expected)
             found[entity] = state
@@ -92,9 +134,8 @@ def read_all(sqlite: sqlite3.Connection, file: Path, current: int) -> Iterator[t
 
 def directory(sqlite: sqlite3.Connection, current: int) -> Iterator[tuple[str, float]]:
     """Yield (entity, last_seen) of every current slot, in entity order."""
-    # NOT INDEXED: one pass and a sort; by the index it would be a seek a slot.
     query = f"""SELECT entity, CASE WHEN generation <= ?1 THEN last_seen ELSE old_last_seen END
-        FROM slot NOT INDEXED WHERE {_VISIBLE} ORDER BY entity"""  # noqa: S608 - a constant
+        FROM slot WHERE {_VISIBLE} ORDER BY entity"""  # noqa: S608 - a constant
     yield from sqlite.execute(query, (current,))
 
 

@@ -75,6 +75,7 @@ class SqlitePartition:
         self._file = file
         self._keep_rejects = keep_rejects
         self._now = now
+        self._ids = slot_rows.Ids()
         self._turn = threading.Lock()
         with contextlib.ExitStack() as undo:
             with folder.explained(file):
@@ -112,6 +113,8 @@ class SqlitePartition:
                 slot_rows.unstage(sqlite, head.generation)
                 schema.write_head(sqlite, cleared)
             head = cleared
+        with self._writer.reading() as sqlite:
+            self._ids.load(sqlite, self._file)
         return head
 
     @property
@@ -141,7 +144,9 @@ class SqlitePartition:
     def read_slots(self, entities: Sequence[str]) -> dict[str, bytes]:
         """Return the states of those entities as of the last complete checkpoint."""
         with self._main.reading() as sqlite:
-            return slot_rows.read(sqlite, self._file, entities, schema.read_head(sqlite, self._file).generation)
+            return slot_rows.read(
+                sqlite, self._file, self._ids.known(entities), schema.read_head(sqlite, self._file).generation
+            )
 
     def controls(self) -> list[ControlRecord]:
         """Return all control records in the order they were added."""
@@ -167,6 +172,8 @@ class SqlitePartition:
                     sqlite.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
             schema.write_head(sqlite, head)
         self._head = head
+        if not keep_state:
+            self._ids.clear()
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters kept, oldest first."""
@@ -181,7 +188,7 @@ class SqlitePartition:
         with self._writer.writing() as sqlite:
             if head != self._head:
                 schema.write_head(sqlite, head)
-            written = slot_rows.stage(sqlite, slots, head.generation + 1)
+            written = self._ids.stage(sqlite, slots, head.generation + 1)
         self._head = head
         return written
 
@@ -198,12 +205,13 @@ class SqlitePartition:
         """
         head = replace(self._head, staging=0, generation=self._head.generation + 1)
         with self._writer.writing() as sqlite:
-            slot_rows.forget(sqlite, forgotten)
+            slot_rows.delete(sqlite, self._ids.known(forgotten))
             schema.write_checkpoint(sqlite, checkpoint)
             schema.write_head(sqlite, head)
             outbox.keep_rejects(sqlite, rejects, self._keep_rejects)
             outbox.add(sqlite, entries, self._now())
         self._head = head
+        self._ids.drop(forgotten)
         return (
             len(checkpoint.header)
             + sum(len(reject.value or b"") + len(reject.key or b"") for reject in rejects)

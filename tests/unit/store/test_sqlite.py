@@ -162,6 +162,18 @@ def test_random_flips_are_noticed_or_harmless(folder: Path, store: SqliteStore, 
     assert noticed > 100
 
 
+def test_an_entity_that_is_there_twice_is_called_damaged(
+    folder: Path, store: SqliteStore, partition: Partition
+) -> None:
+    fill(store, partition)
+    file = sqlite3.connect(folder / "orders" / "3.sqlite")
+    file.execute("UPDATE slot SET entity = 'entity-008' WHERE entity = 'entity-007'")
+    file.commit()
+    file.close()
+    with pytest.raises(StoreDamagedError, match="1 of its slots are there twice"):
+        store.open(partition)
+
+
 def test_what_is_no_database_is_called_damaged(folder: Path, store: SqliteStore, partition: Partition) -> None:
     (folder / "orders").mkdir()
     (folder / "orders" / "3.sqlite").write_bytes(b"anything else" * 1000)
