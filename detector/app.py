@@ -88,7 +88,9 @@ def daemon(
     watch: Callable[[Observing], Observer] = lambda observing: observing,
     waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[Daemon]:
-    """Put a daemon together, and take it apart in order: the source first, so that all is saved and committed.
+    """Put a daemon together, and take it apart in order.
+
+    What can be delivered at the end is; then the source gives its partitions up, so that all is saved and committed.
 
     `source` stands in for the configured one; `watch` may put an observer of its own in front of the metrics';
     `waiting` is called about once a second.
@@ -106,20 +108,20 @@ def daemon(
         sinks = build_sinks.build(config)
         delivery = Delivery(sinks, clock, observing)
         parts.callback(delivery.close, _CLOSE_SECONDS)
-        parts.callback(delivery.drain, _DRAIN_SECONDS)
         writer = Writer(delivery.wake, monotonic=clock.monotonic)
         parts.callback(writer.close)
         source = source or _source(config, clock)
         ownership = Ownership(
             store,
             Detection.of(config),
-            models=_Models(),
+            models=Models(),
             decoders=partial(_decoder, config),
             writer=writer,
             outboxes=delivery,
             observer=observing,
             clock=clock,
             policy=_policy(config),
+            replayable=source.replayable,
             fingerprint=fingerprint(),
             letters_to_topic=config.dead_letters.topic is not None,
             commit=source.commit,
@@ -144,10 +146,12 @@ def daemon(
         service = Service(pipeline, source, health, clock, waits=backlog.waits, survey=survey)
         source.start(ownership)
         parts.callback(source.close)
+        parts.callback(delivery.drain, _DRAIN_SECONDS)
+        parts.callback(ownership.settle)
         yield Daemon(service, ownership, delivery, health, metrics, web.address if config.http.enabled else None)
 
 
-class _Models:
+class Models:
     """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
 
     def __init__(self) -> None:

@@ -62,6 +62,7 @@ class Ownership:
         observer: Comings,
         clock: Clock,
         policy: Policy,
+        replayable: bool,
         fingerprint: str,
         letters_to_topic: bool,
         commit: Callable[[dict[Partition, Position], str], None],
@@ -76,6 +77,7 @@ class Ownership:
         self._observer = observer
         self._clock = clock
         self._policy = policy
+        self._replayable = replayable
         self._fingerprint = fingerprint
         self._letters_to_topic = letters_to_topic
         self._commit = commit
@@ -116,6 +118,11 @@ class Ownership:
             self._writer.forget(owned.store)
             self._let_go(owned)
 
+    def settle(self) -> None:
+        """Wait until everything that was handed to the writer is durable."""
+        for owned in self.owned.values():
+            self._drain(owned)
+
     # --- taking over
 
     def _open(self, partition: Partition) -> PartitionStore:
@@ -141,6 +148,8 @@ class Ownership:
         if saved and saved.fingerprint != self._fingerprint:
             log.warning("fingerprint_changed", was=saved.fingerprint, now=self._fingerprint, effect="scores may differ")
         through, block = store.alerts_through()
+        if not self._replayable:
+            position = max(position, through)  # what lies before is gone, and a place has one id
         owned = Owned(
             partition,
             facts.topic_id or self._store.id,
@@ -154,7 +163,7 @@ class Ownership:
         )
         log.info("partition_assigned", partition=str(partition), reads_from=position, entities=len(owned.model.slots))
         if saved is None or saved.position != position:
-            self._save(owned)
+            self._finish(owned)
         return owned
 
     def _model(
@@ -184,14 +193,13 @@ class Ownership:
 
     def _finish(self, owned: Owned) -> None:
         """Make everything up to the partition's position durable."""
-        if owned.saving:
-            owned.hand_over(self._writer)
-        if owned.unsaved:
-            self._save(owned)
-
-    def _save(self, owned: Owned) -> None:
-        owned.begin_checkpoint(self._clock.monotonic())
         owned.hand_over(self._writer)
+        if owned.unsaved:
+            owned.begin_checkpoint(self._clock.monotonic())
+            owned.hand_over(self._writer)
+        self._drain(owned)
+
+    def _drain(self, owned: Owned) -> None:
         if not self._writer.drain(owned.store, _SAVE_SECONDS):
             log.error("checkpoint_abandoned", partition=str(owned.partition), blocked=self._writer.blocked)
 

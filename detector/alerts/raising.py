@@ -52,20 +52,21 @@ def _alert(place: Place, detection: Detection, rows: Rows, anomaly: Anomaly) -> 
         model_version=anomaly.model_version,
         block=anomaly.block,
         centroid=anomaly.centroid,
-        features=_shares(detection, rows, anomaly),
+        features=shares(detection, rows, anomaly),
     )
 
 
-def _shares(detection: Detection, rows: Rows, anomaly: Anomaly) -> tuple[FeatureShare, ...]:
+def shares(detection: Detection, rows: Rows, anomaly: Anomaly) -> tuple[FeatureShare, ...]:
+    """Return the features of a row: observed, expected, and their shares of the squared distance, which add up to 1."""
     observed = rows.values[anomaly.row]
     parts = anomaly.parts.astype(np.float64)
-    shares = parts / parts.sum()
+    share = parts / max(parts.sum(), np.finfo(np.float64).tiny)
     return tuple(
         FeatureShare(
             feature.name,
             None if np.isnan(observed[d]) else float(observed[d]),
             float(anomaly.expected[d]),
-            float(shares[d]),
+            float(share[d]),
         )
         for d, feature in enumerate(detection.events.features)
     )

@@ -24,8 +24,8 @@ def demo(
     if as_json and not fleet:
         message = "--json goes with --fleet"
         raise typer.BadParameter(message)
-    from detector import app  # noqa: PLC0415 - it imports TensorFlow
+    from detector.cli import demo_run  # noqa: PLC0415 - it imports TensorFlow
 
     if fleet:
-        raise typer.Exit(app.demo_fleet(seed=seed, hosts=hosts, seconds=seconds, as_json=as_json))
-    raise typer.Exit(app.demo(seconds=seconds))
+        raise typer.Exit(demo_run.run_fleet(seed=seed, hosts=hosts, seconds=seconds, as_json=as_json))
+    raise typer.Exit(demo_run.run_computer(seconds))

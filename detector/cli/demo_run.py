@@ -1,0 +1,160 @@
+"""What `detector demo` runs: the daemon itself, with a source, a store and a webhook receiver of its own."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from detector.app import Daemon, daemon
+from detector.cli.demo_receiver import Receiver
+from detector.cli.demo_report import Report, grade
+from detector.cli.demo_snapshot import Finding, Snapshot, Subject, received
+from detector.cli.demo_view import View, open_view
+from detector.cli.demo_watch import Watcher
+from detector.config.sections import Config, Events, Log
+from detector.observing import Observing
+from detector.pipeline import Observer
+from detector.protocols import Source
+from detector.service import Signals
+from detector.sources import computer, fleet, readings
+from detector.sources.simulation import UNITS as FLEET_UNITS
+from detector.sources.simulation import simulate
+from detector.telemetry import logs
+
+_FRAME_SECONDS = 0.25
+_ALERTS_SHOWN = 20
+_DELIVERY_SECONDS = 60.0
+
+_COMPUTER_SETTINGS: dict[str, Any] = {
+    "source": {"kind": "computer"},
+    "blocks": {"tick": "2s"},
+    "model": {"centroids": 4, "seed_rows": 32, "warm_up": 40, "half_life": {"events": 5000}},
+    # A demo is watched for a minute, not for months: it alerts sooner and oftener than a daemon should.
+    "alerting": {"false_alarm_rate": 3e-3, "warm_up": 200, "reference": 10_000, "cool_down": "10s"},
+    "checkpoint": {"interval": "2s"},
+}
+_FLEET_SETTINGS: dict[str, Any] = {"source": {"kind": "computer"}}
+
+
+def run_computer(seconds: float | None) -> int:
+    """Watch this computer until Ctrl-C, or for so many seconds."""
+    subject = Subject("this computer", readings.UNITS)
+    with _demo(subject, Console(), _COMPUTER_SETTINGS, computer.events_section(), None) as demo:
+        demo.run(seconds)
+    return 0
+
+
+def run_fleet(*, seed: int, hosts: int, seconds: float | None, as_json: bool) -> int:
+    """Replay a simulated fleet and grade what was received."""
+    simulated = simulate(seed, hosts=hosts)
+    console = Console(stderr=as_json)
+    subject = Subject(f"a simulated fleet of {hosts} hosts", FLEET_UNITS, "%a %H:%M", UTC)
+    started = time.monotonic()
+    with _demo(subject, console, _FLEET_SETTINGS, fleet.events_section(), fleet.FleetSource(simulated)) as demo:
+        demo.run(seconds)
+        elapsed = time.monotonic() - started
+        demo.daemon.ownership.settle()
+        demo.daemon.delivery.drain(_DELIVERY_SECONDS)
+    alerts = [(finding.entity, finding.time) for finding in demo.received]
+    report = Report(grade(simulated.faults, alerts), demo.watcher.events, elapsed)
+    console.print(report.table())
+    if as_json:
+        print(report.as_json())  # noqa: T201 - this is what --json is for
+    return 0
+
+
+@contextmanager
+def _demo(
+    subject: Subject, console: Console, settings: dict[str, Any], events: Events, source: Source | None
+) -> Iterator[_Demo]:
+    logs.configure(Log(level="warning"))
+    alerts: list[Finding] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="detector-demo-") as folder,
+        Receiver(lambda body: alerts.append(received(body))) as receiver,
+    ):
+        config = Config.model_validate(
+            settings
+            | {
+                "events": events.model_dump(exclude={"registry"}),
+                "sinks": [{"kind": "webhook", "url": receiver.url, "secrets": [receiver.secret]}],
+                "store": {"path": Path(folder)},
+                "http": {"enabled": False},
+            }
+        )
+        watcher: Watcher | None = None
+
+        def watch(observing: Observing) -> Observer:
+            nonlocal watcher
+            watcher = Watcher(observing)
+            return watcher
+
+        with daemon(config, source=source, watch=watch) as built, open_view(subject, console) as view:
+            assert watcher is not None
+            yield _Demo(built, config, watcher, view, alerts)
+
+
+class _Demo:
+    """A demo put together. `received` are the alerts that the receiver has got, oldest first."""
+
+    def __init__(self, built: Daemon, config: Config, watcher: Watcher, view: View, alerts: list[Finding]) -> None:
+        self.daemon = built
+        self.watcher = watcher
+        self.received = alerts
+        self._config = config
+        self._view = view
+        self._started = time.monotonic()
+        self._shown = self._started
+        self._events_shown = 0
+        self._rate = 0.0
+
+    def run(self, seconds: float | None) -> None:
+        """Run until a signal, the end of the source, or for so many seconds."""
+        signals = Signals()
+
+        def stopped() -> bool:
+            now = time.monotonic()
+            if now - self._shown >= _FRAME_SECONDS:
+                self._show(now)
+            return signals.stop or (seconds is not None and now - self._started >= seconds)
+
+        with signals.caught():
+            self.daemon.service.run(stopped)
+        self._show(time.monotonic())
+
+    def _show(self, now: float) -> None:
+        watcher, alerting = self.watcher, self._config.alerting
+        elapsed, self._shown = now - self._shown, now
+        rate = (watcher.events - self._events_shown) / max(elapsed, 1e-3)
+        self._events_shown = watcher.events
+        self._rate = rate if self._rate == 0 else 0.8 * self._rate + 0.2 * rate
+        self._view.update(
+            Snapshot(
+                seconds=now - self._started,
+                state=self._state(),
+                events=watcher.events,
+                events_per_second=self._rate,
+                entities=sum(len(owned.model.slots) for owned in self.daemon.ownership.owned.values()),
+                scores=list(watcher.scores),
+                threshold=-math.log10(alerting.false_alarm_rate),
+                top=watcher.top,
+                alerts=self.received[-_ALERTS_SHOWN:],
+                alert_count=len(self.received),
+            )
+        )
+
+    def _state(self) -> str:
+        """Say whether it watches already, or how far it has learned."""
+        needed = self._config.alerting.warm_up
+        held = min((owned.model.reference.total for owned in self.daemon.ownership.owned.values()), default=0.0)
+        if held >= needed:
+            return "watching"
+        return f"learning what is normal: {held:.0f} of {needed} events"

@@ -1,0 +1,193 @@
+"""The first of the six ideas: what is detected is a function of the log and of its control records alone."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import detector.owned
+from detector.config.detection import Detection
+from detector.config.sections import Config
+from detector.sources.memory import MemoryLog
+from detector.store.memory import MemoryStore
+from detector.types import ControlKind, ControlRecord, Partition
+from tests.support.worker import Scores, Worker, final_state, outbox
+
+PARTITIONS = (Partition("features", 0), Partition("features", 1))
+EPOCH = 1_800_000_000
+
+
+def detection(**changes: Any) -> Detection:
+    """Small blocks, few rows to warm up and a high rate, so that a short log goes through everything."""
+    settings: dict[str, Any] = {
+        "source": {"kind": "kafka", "topics": ["features"]},
+        "events": {"features": ["a", "b", "c"], "entity": "host", "timestamp": {"path": "ts", "unit": "s"}},
+        "blocks": {"rows": 16, "tick": 10},
+        "entities": {"limit": 6, "evict_after": 20, "forget_after": 600},
+        "model": {"centroids": 3, "seed_rows": 8, "warm_up": 8, "half_life": {"events": 200, "time": 3000}},
+        "alerting": {"false_alarm_rate": 0.05, "warm_up": 100, "reference": 2000, "cool_down": 15},
+    } | changes
+    return Detection.of(Config.model_validate(settings))
+
+
+FIRST = detection()
+SAME_FORM = detection(alerting={"false_alarm_rate": 0.1, "warm_up": 100, "reference": 1000, "cool_down": 5})
+OTHER_FORM = detection(model={"centroids": 2, "seed_rows": 8, "warm_up": 8})
+
+
+def write_log(seed: int, records: int) -> MemoryLog:
+    """Write a log with all that may come: many rows a record, late and early rows, gaps, rejects, missing values."""
+    rng, log = np.random.default_rng(seed), MemoryLog()
+    for partition in PARTITIONS:
+        time = EPOCH
+        for _ in range(records):
+            time += int(rng.choice([0, 1, 3, 12, 700], p=[0.35, 0.4, 0.2, 0.045, 0.005]))
+            rows = [_event(rng, time) for _ in range(int(rng.integers(1, 6)))]
+            value = json.dumps(rows if len(rows) > 1 or rng.random() < 0.5 else rows[0]).encode()
+            if rng.random() < 0.02:
+                value = value[:-3]
+            log.append(partition, value, timestamp=1000 * time)
+            if rng.random() < 0.03:
+                log.skip(partition, int(rng.integers(1, 4)))
+    return log
+
+
+def _event(rng: np.random.Generator, time: int) -> dict[str, Any]:
+    host = int(rng.integers(0, 9) if rng.random() < 0.2 else rng.integers(0, 4))
+    values = rng.normal(loc=[0, 100, 1e6], scale=[1, 5 + host, 3])
+    if rng.random() < 0.02:
+        values[int(rng.integers(0, 3))] *= 3
+    event: dict[str, Any] = dict(zip("abc", values.tolist(), strict=True))
+    for name in "abc":
+        if rng.random() < 0.05:
+            event[name] = None if rng.random() < 0.8 else "broken"
+    late = int(rng.choice([0, 0, 0, 5, -15, 100_000_000], p=[0.3, 0.3, 0.3, 0.06, 0.03, 0.01]))
+    return event | {"host": f"host-{host}", "ts": time - late}
+
+
+def new_store(change: Detection | None, boundary: int) -> tuple[MemoryStore, Detection]:
+    """Return a store whose partitions begin with FIRST and take up another configuration at a boundary."""
+    store = MemoryStore(keep_rejects=10_000)
+    for partition in PARTITIONS:
+        opened = store.open(partition)
+        opened.add_control(ControlRecord(0, ControlKind.CONFIGURATION, FIRST.to_payload()))
+        if change is not None:
+            opened.add_control(ControlRecord(boundary, ControlKind.CONFIGURATION, change.to_payload()))
+        opened.close()
+    return store, change or FIRST
+
+
+def undisturbed(log: MemoryLog, change: Detection | None, boundary: int) -> tuple[MemoryStore, Scores]:
+    store, current = new_store(change, boundary)
+    scores: Scores = {}
+    worker = Worker(log, store, current, scores)
+    worker.source.give(*PARTITIONS)
+    worker.run_until(lambda: worker.reached(ends(log)))
+    worker.close()
+    return store, scores
+
+
+def ends(log: MemoryLog) -> dict[Partition, int]:
+    return {partition: log.end(partition) for partition in PARTITIONS}
+
+
+def fresh(log: MemoryLog) -> MemoryLog:
+    """Return the same log without the offsets that somebody committed."""
+    again = MemoryLog(log.topic_id)
+    again.__dict__ |= log.__dict__ | {"committed": {}}
+    return again
+
+
+def assert_same(log: MemoryLog, left: tuple[MemoryStore, Scores], right: tuple[MemoryStore, Scores]) -> None:
+    assert left[1] == right[1]
+    assert outbox(left[0], PARTITIONS) == outbox(right[0], PARTITIONS)
+    assert final_state(left[0], PARTITIONS) == final_state(right[0], PARTITIONS)
+    assert {p: o for p, (o, _) in log.committed.items()} == ends(log)
+
+
+HARD = settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],  # to shrink a log of seconds takes an hour, and its seed says it all
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@HARD
+@given(
+    seed=st.integers(0, 2**32),
+    change=st.sampled_from([None, SAME_FORM, OTHER_FORM]),
+    boundary=st.integers(1, 60),
+    portion=st.integers(1, 40),
+)
+def test_pieces_and_kills_between_any_two_rows_change_nothing(
+    monkeypatch: pytest.MonkeyPatch, seed: int, change: Detection | None, boundary: int, portion: int
+) -> None:
+    log, random = write_log(seed, 300), Random(seed)
+    expected = undisturbed(log, change, boundary)
+    monkeypatch.setattr(detector.owned, "PORTION", portion)
+    store, current = new_store(change, boundary)
+    again, scores, kills = fresh(log), Scores(), 0
+    while True:
+        worker = Worker(again, store, current, scores, random=random, interval=random.choice([0.0, 0.0, 3600.0]))
+        worker.watcher.portions_left = random.randint(1, 200) if kills < 8 else -1
+        worker.source.give(*PARTITIONS)
+        while (alive := worker.turn()) and not worker.reached(ends(again)):
+            pass
+        if alive:
+            worker.close()
+            break
+        kills += 1
+    monkeypatch.undo()
+    assert_same(again, expected, (store, scores))
+
+
+@HARD
+@given(seed=st.integers(0, 2**32), change=st.sampled_from([None, SAME_FORM, OTHER_FORM]), boundary=st.integers(1, 60))
+def test_two_workers_that_exchange_partitions_detect_what_one_does(
+    seed: int, change: Detection | None, boundary: int
+) -> None:
+    log, random = write_log(seed, 300), Random(seed)
+    expected = undisturbed(log, change, boundary)
+    store, current = new_store(change, boundary)
+    again, scores = fresh(log), Scores()
+    workers = [Worker(again, store, current, scores, random=random, interval=0.0) for _ in range(2)]
+    where = dict.fromkeys(PARTITIONS, 0)
+    workers[0].source.give(*PARTITIONS)
+    while not all(workers[where[p]].reached({p: end}) for p, end in ends(again).items()):
+        for worker in workers:
+            assert worker.turn()
+        if random.random() < 0.2:
+            moved = random.choice(PARTITIONS)
+            giver, taker = workers[where[moved]], workers[1 - where[moved]]
+            giver.source.take(moved)
+            giver.turn()
+            where[moved] = 1 - where[moved]
+            taker.source.give(moved)
+            taker.turn()
+    for worker in workers:
+        worker.close()
+    assert_same(again, expected, (store, scores))
+
+
+def test_the_test_log_goes_through_everything() -> None:
+    """Or the properties above would hold for nothing."""
+    log = write_log(1, 300)
+    store, scores = undisturbed(log, OTHER_FORM, 20)
+    entries = outbox(store, PARTITIONS)
+    assert sum(sink == "sink" for sink, _ in entries) > 20
+    assert sum(sink == "dead_letters" for sink, _ in entries) > 5
+    assert len(scores) > 1000
+
+
+def test_another_seed_gives_another_result() -> None:
+    """Or `assert_same` could not fail."""
+    one, other = write_log(1, 100), write_log(2, 100)
+    assert undisturbed(one, None, 0)[1] != undisturbed(other, None, 0)[1]
