@@ -14,7 +14,7 @@ from detector.config.tls import reveal, tls_context
 if TYPE_CHECKING:
     from detector.config.sections import Kafka, Sasl
 
-TOKEN_PROVIDERS: tuple[type, ...] = (FixedToken, EndpointToken)
+TOKEN_PROVIDERS: tuple[type[FixedToken], type[EndpointToken]] = (FixedToken, EndpointToken)
 """kafka-python takes only subclasses of its AbstractTokenProvider: a door registers these with it before use
 (`AbstractTokenProvider.register`), as nothing here may import kafka."""
 

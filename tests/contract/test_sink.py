@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from detector.alerts import body, dead_letters
 from detector.alerts.kafka import KafkaSink, alert_message, dead_letter_message
