@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # its types are not installed
+import jsonschema
 import pytest
 
 from detector.config.document import read

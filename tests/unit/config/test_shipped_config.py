@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import jsonschema  # type: ignore[import-untyped]  # its types are not installed
+import jsonschema
 import pytest
 import yaml
 from pydantic import TypeAdapter
