@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+from uuid import UUID
 
 import fastavro
 import numpy as np
@@ -50,7 +51,7 @@ class AvroDecoder:
 
     `decode` raises RegistryUnavailableError while the registry is away: nothing is rejected for that, and the same
     records may be decoded again. Logical types count as what they stand for: timestamps are times whatever the
-    configured unit, decimals are numbers.
+    configured unit, decimals are numbers, UUIDs text.
     """
 
     def __init__(self, plan: Plan, schemas: Schemas) -> None:
@@ -150,9 +151,9 @@ class AvroDecoder:
 
 
 def _at(event: Any, names: tuple[str, ...]) -> object:
-    """Return what stands at a path; None where nothing does."""
+    """Return what stands at a path; None where nothing does. A UUID is its text."""
     for part in names:
         if not isinstance(event, dict):
             return None
         event = event.get(part)
-    return event
+    return str(event) if isinstance(event, UUID) else event

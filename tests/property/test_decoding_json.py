@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config.sections import Events
 from detector.decoding import build
+from detector.decoding.depth import depth
 from tests.support.decoding import STAMP, account, assert_same, fuzz, joined, records_of
 
 CONFIG: dict[str, Any] = {
@@ -116,6 +120,78 @@ def test_where_passes_over_exactly_what_does_not_match(document: list[dict[str, 
     rejected = [row for reject in decoded.rejects for row in reject.rows]
     assert sorted([*decoded.rows.rows.tolist(), *rejected]) == wanted
     assert decoded.passed_over == max(len(document) - len(wanted), not document)
+
+
+def at(event: Any, path: str) -> Any:
+    for name in path.split("."):
+        event = event.get(name) if isinstance(event, dict) else None
+    return event
+
+
+def read_number(value: object) -> float | str:
+    """Say what a number of CONFIG is, as plainly as can be: a float, or the reason against it."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return "not_a_number"
+    try:
+        with np.errstate(over="ignore"):
+            return float(value) if np.isfinite(np.float32(float(value))) else "not_finite"
+    except OverflowError:
+        return "not_finite"
+
+
+def read_event(event: Any) -> list[float | str] | str:
+    """Say what an event of CONFIG is: its features and its entity, or the reason against it."""
+    entity, time = at(event, "tags.host"), at(event, "t")
+    if isinstance(entity, int) and not isinstance(entity, bool):
+        entity = str(entity)
+    features = [read_number(at(event, path)) for path in CONFIG["features"]]
+    if not isinstance(event, dict):
+        return "not_an_event"
+    if not isinstance(entity, str) or not 1 <= len(entity.encode()) <= 8:
+        return "no_entity"
+    if isinstance(time, bool) or not isinstance(time, (int, float)) or not -62135596800e3 <= time < 253402300800e3:
+        return "no_timestamp"
+    if time < STAMP - 7 * 86400e3 or time > STAMP + 3600e3:
+        return "too_old" if time < STAMP else "too_far_ahead"
+    for reason in ("not_a_number", "not_finite"):
+        if reason in features:
+            return reason
+    return "no_features" if all(value != value for value in features) else [*features, entity]  # noqa: PLR0124 - NaN
+
+
+finite = st.one_of(st.just(10**400), scalars.filter(lambda value: not isinstance(value, float) or math.isfinite(value)))
+sound = st.fixed_dictionaries(
+    {
+        "a": finite,
+        "m": st.fixed_dictionaries({"b": finite, "n": st.fixed_dictionaries({"c": finite})}),
+        "t": st.sampled_from([STAMP, STAMP - 1, STAMP, 0]),
+        "tags": st.fixed_dictionaries({"host": st.sampled_from(["h", 7, "h", ""])}),
+    }
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(document=st.one_of(documents, sound, st.lists(sound, min_size=1, max_size=5)))
+def test_each_event_is_what_a_plain_reading_says(document: Any) -> None:
+    text = json.dumps(document)
+    found = document if isinstance(document, list) else [document]
+    if not isinstance(document, (dict, list)) or len(found) > 5 or not found or re.search("NaN|Infinity", text):
+        return
+    value = text.encode()
+    if depth(value) > 6:
+        return
+    decoded = build(Events.model_validate(CONFIG)).decode(records_of([value]))
+    told: dict[int, object] = {
+        row: [*values, entity]
+        for row, values, entity in zip(
+            decoded.rows.rows.tolist(), decoded.rows.values.tolist(), decoded.rows.entities or (), strict=True
+        )
+    }
+    for reject in decoded.rejects:
+        told |= dict(zip(reject.rows, map(str, reject.reasons), strict=True))
+    assert repr([told[row] for row in range(len(found))]) == repr([read_event(event) for event in found])
 
 
 def test_a_hundred_thousand_mutated_documents_never_raise() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import fastavro
 import pytest
@@ -158,12 +159,19 @@ def test_logical_types_count_as_what_they_stand_for(server: SchemaRegistry) -> N
         "fields": [
             {"name": "a", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
             {"name": "t", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+            {"name": "id", "type": {"type": "string", "logicalType": "uuid"}},
         ],
     }
-    event = {"a": Decimal("1.25"), "t": datetime.fromtimestamp(NOW / 1e3, UTC)}
-    config = {"features": ["a"], "timestamp": {"path": "t", "unit": "s"}}
+    event = {"a": Decimal("1.25"), "t": datetime.fromtimestamp(NOW / 1e3, UTC), "id": UUID(int=5)}
+    config = {
+        "features": ["a"],
+        "entity": "id",
+        "timestamp": {"path": "t", "unit": "s"},
+        "where": {"id": str(UUID(int=5))},
+    }
     decoded = decode(server, config, wire(server.register(schema), schema, event))
     assert decoded.rows.values.tolist() == [[1.25]]
+    assert decoded.rows.entities == [str(UUID(int=5))]
     assert decoded.rows.times.tolist() == [NOW / 1e3]
 
 
