@@ -34,6 +34,8 @@ import inspect
 import os
 import platform
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,9 +43,26 @@ import numpy as np
 from detector.models.shape import STACK, Shape
 from detector.types import Bool, Float32, Float64, Int32
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tensorflow as tf
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep file descriptor 2 quiet: TensorFlow greets there before its own log level counts."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - a device, by descriptor
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+# Bits are promised for CPUs alone; and looking for a GPU's driver is an error in the log of every start.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _hushed():
+    import tensorflow as tf
 
 CLIP = 10.0
 """Standard deviations at which a feature is clipped for assignment and learning."""
