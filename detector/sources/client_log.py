@@ -17,7 +17,11 @@ class Handover(Exception):  # noqa: N818 - not an error: it brings the caller's 
 
 
 class ClientLog(logging.Handler):
-    """Keeps the last reason why kafka-python could not connect, and its log free of handovers."""
+    """Keeps the reason why kafka-python could not connect, and its log free of handovers.
+
+    kafka-python tries several times, and a broker that refuses a login just hangs up at some of them; so a reason
+    stays until one comes that says as much, or `forget`.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -35,10 +39,23 @@ class ClientLog(logging.Handler):
         self._listens_to.removeHandler(self)
         self._quietens.removeFilter(_is_no_handover)
 
+    def forget(self) -> None:
+        """Begin to look for a reason anew."""
+        self.reason = None
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep the exception that a message of kafka-python is about."""
-        if isinstance(record.args, tuple):
-            self.reason = next((a for a in record.args if isinstance(a, Exception)), self.reason)
+        for heard in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(heard, Exception) and _says(heard) >= max(_says(self.reason), 1):
+                self.reason = heard
+
+
+def _says(reason: Exception | None) -> int:
+    """Return how much a reason says: 0 for what only sums up, 1 for a connection that was not made or ended."""
+    text = f"{type(reason).__name__} {reason}"
+    if reason is None or "Unable to bootstrap" in text:
+        return 0
+    return 1 if "KafkaConnectionError" in text and "SSL" not in text else 2
 
 
 def _is_no_handover(record: logging.LogRecord) -> bool:

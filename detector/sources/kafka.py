@@ -73,6 +73,7 @@ class KafkaSource:
         self._consumer: Any = None
         self._client: Any = None
         self._diverged: dict[Partition, int] = {}
+        self._absent: set[str] = set()
         self._metadata_is_new = False
         self._paused = False
         self._closing = False
@@ -106,6 +107,7 @@ class KafkaSource:
         if self._metadata_is_new:
             self._metadata_is_new = False
             batches = self._without_topics_made_anew(batches)
+            self._tell_of_absent_topics()
         self._settle()
         if batches:
             self._trouble.over()
@@ -178,6 +180,7 @@ class KafkaSource:
     # --- records
 
     def _connect(self) -> Any:
+        self._client_log.forget()
         try:
             consumer = KafkaConsumer(
                 **self._arguments,
@@ -311,14 +314,22 @@ class KafkaSource:
             missing = self._trouble.no_topic(cluster.topics(), cluster.unauthorized_topics)
         if not away and missing is None:
             self._trouble.over()
-            self._client_log.reason = None
         elif self._trouble.lasts() >= _MOMENT:
             if missing is not None:
                 raise missing
             self._find_brokers()
 
+    def _tell_of_absent_topics(self) -> None:
+        """Say once which of the topics do not exist, where others are read."""
+        absent = set(self._config.topics or ()) - self._client.cluster.topics()
+        if self._ownership.topic_ids and absent != self._absent:
+            self._absent = absent
+            if absent:
+                _log.warning("some of source.topics do not exist; they are read once they do", topics=sorted(absent))
+
     def _find_brokers(self) -> None:
         """Begin again at the bootstrap servers: all the brokers that are known may have moved."""
+        self._client_log.forget()
         try:
             self._consumer.bootstrap(timeout_ms=_CONNECT_MS, refresh=True)
         except KafkaError as error:

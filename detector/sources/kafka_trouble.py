@@ -11,6 +11,7 @@ from detector.errors import DetectorError, SourceError, SourceUnavailableError
 from detector.protocols import Clock
 from detector.types import Partition
 
+_LABELS = re.compile(r"^(\[Error \d+\] |\w+Error: )+")
 _WAITING = {
     "TopicAuthorizationFailedError": "may not read topic {detail}; grant it Describe and Read",
     "GroupAuthorizationFailedError": "may not use consumer group {group}; grant it Read on the group",
@@ -73,7 +74,7 @@ class Trouble:
     def unreachable(self, reason: Exception | None) -> SourceUnavailableError:
         """Return the error for brokers that cannot be reached; `reason` is the last that was heard."""
         text = f"{type(reason).__name__} {reason}" if reason is not None else ""
-        said = str(reason or "no answer")
+        said = _LABELS.sub("", str(reason or "no answer"))
         if isinstance(reason, DetectorError):
             return self._wait(f"cannot log in to Kafka at {self._servers}: {reason}")
         if self._kafka.sasl is not None and "Sasl" in text:
@@ -82,6 +83,9 @@ class Trouble:
         if "SSL" in text or "certificate" in text:
             advice = "check kafka.tls, and that the port is one for TLS"
             return self._wait(f"no secure connection to Kafka at {self._servers} ({said}); {advice}")
+        if self._kafka.tls is None and ("Invalid frame length" in text or "disconnected" in text):
+            advice = "the port may be one for TLS (kafka.tls), for SASL (kafka.sasl), or that of another program"
+            return self._wait(f"what answers at {self._servers} hangs up ({said}); {advice}")
         advice = "check that Kafka runs, kafka.bootstrap_servers, and the brokers' advertised.listeners"
         return self._wait(f"no broker of {self._servers} can be reached ({said}); {advice}")
 

@@ -9,6 +9,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+import structlog
 from kafka import KafkaConsumer, TopicPartition
 
 from detector.errors import LogChangedError, SourceError, SourceUnavailableError
@@ -264,6 +265,22 @@ def test_a_topic_that_does_not_exist_is_told_and_waited_for_and_not_made(broker:
     broker.create_topic(topic)
     broker.produce(topic, [b"a"], partition=0)
     wait_until(lambda: bool(calmly(reader)), "the first record")
+
+
+def test_a_topic_that_is_absent_beside_others_is_said_once_and_read_when_it_comes(
+    broker: Cluster, read: ReaderFactory
+) -> None:
+    here, absent = broker.create_topic(), broker.topic_name()
+    broker.produce(here, [b"a"], partition=0)
+    with structlog.testing.capture_logs() as log:
+        reader = read(broker, topics=[here, absent])
+        reader.until(lambda: bool(log), "the warning")
+        for _ in range(10):
+            reader.turn()
+    assert [entry["topics"] for entry in log] == [[absent]]
+    broker.create_topic(absent)
+    broker.produce(absent, [b"b"], partition=0)
+    reader.read(2)
 
 
 def test_a_pattern_that_matches_nothing_is_told(broker: Cluster, read: ReaderFactory) -> None:

@@ -14,7 +14,7 @@ from tests.support.broker import Broker, BrokerUnavailableError, Cluster, broker
 BrokerFactory = Callable[..., Broker]
 
 
-def _require_broker() -> None:
+def require_broker() -> None:
     """Fail under CI, skip elsewhere, where no broker can be started."""
     try:
         broker_classpath()
@@ -31,7 +31,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if given:
         yield Cluster(given)
         return
-    _require_broker()
+    require_broker()
     own = Broker(tmp_path_factory.mktemp("broker"))
     own.start()
     yield own
@@ -41,7 +41,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def new_broker(tmp_path: Path) -> Iterator[BrokerFactory]:
     """Make brokers of the test's own, to be stopped and killed at will: takes what `Broker` takes but the folder."""
-    _require_broker()
+    require_broker()
     made: list[Broker] = []
 
     def make(**options: Any) -> Broker:
