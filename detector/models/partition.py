@@ -23,8 +23,8 @@ from detector.models.program import Program, StackScores
 from detector.models.progress import Anomaly, Progress, Tally
 from detector.models.reference import Reference
 from detector.models.shape import STACK, Shape, form, seed_rows, shape_of
-from detector.models.slots import WHOLE, Slots
-from detector.models.stacking import SeedCount, Turn, assemble, called_slots, new_rows, usable
+from detector.models.slots import NOWHERE, WHOLE, Slots
+from detector.models.stacking import SeedCount, Turn, assemble, distinct, usable
 from detector.types import Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
 
 _UPKEEP = STACK
@@ -136,11 +136,20 @@ class PartitionModel:
         taken = 0
         while pieces and not self._reconfigured():
             turns = self._plan(pieces, rows.entities, values, times)
-            taken = turns[-1].start + len(turns[-1].block) - turns[-1].scored
+            taken = turns[-1].end
             self._run(turns, times, tally)
             if taken:
                 self.time = float(times[taken - 1])
         return tally.progress(taken, late=int((rows.times[:taken] < times[:taken]).sum()))
+
+    def finish(self) -> None:
+        """Learn the open block as it is, and seed from the rows there are: for data that end, which no log does."""
+        if len(self.open):
+            turn = Turn(self.open, usable(self.open), len(self.open), 0, complete=True)
+            self._run([turn], np.zeros(0), Tally(0))
+        slots = self.slots.resident_slots()
+        self.copying.before_change(slots)
+        self._planting.seed_early(slots)
 
     def _cuts(self, times: Float64) -> list[Cut]:
         tick = self.detection.blocks.tick
@@ -151,16 +160,18 @@ class PartitionModel:
         room = _UPKEEP - self.open.number % _UPKEEP
         if self._controls:
             room = min(room, self._controls[0].boundary - self.open.number)
-        seeds, called = SeedCount(self.bank), np.zeros(0, np.int64)
+        seeds, called = SeedCount(self.bank), set[int]()
+        crowded = len(self.slots.resident) + self.shape.rows > self.shape.call_slots
         block, turns = self.open, list[Turn]()
         while pieces and len(turns) < room:
             cut, scored = pieces[0], len(block)
             if cut.end > cut.start:
                 slots = self._find(entities, cut.start, cut.end)
                 block = block.extended(values[cut.start : cut.end], slots, float(times[cut.end - 1]))
-            called = np.union1d(called, block.slots[block.slots >= 0])
-            if turns and len(called) > self.shape.call_slots:
-                break
+            if crowded:
+                called.update(block.slots.tolist())
+                if turns and len(called - {NOWHERE}) > self.shape.call_slots:
+                    break
             pieces.popleft()
             turns.append(Turn(block, usable(block), scored, cut.start, cut.complete))
             if not cut.complete or seeds.fills(turns[-1]):
@@ -175,10 +186,10 @@ class PartitionModel:
 
     def _run(self, turns: list[Turn], times: Float64, tally: Tally) -> None:
         """Score a stack and learn its complete blocks."""
-        called = called_slots(turns)
+        stack, called = assemble(turns, self.shape, self.bank.capacity)
         self.copying.before_change(called)
-        self.bank.pivot(*new_rows(turns))
-        scores, states = self.program(assemble(turns, called, self.shape), self.bank.gather(called))
+        self._meet(turns, times, tally)
+        scores, states = self.program(stack, self.bank.gather(called))
         if turns[0].complete:
             self.bank.scatter(called, states)
         for t, turn in enumerate(turns):
@@ -191,33 +202,39 @@ class PartitionModel:
             else:
                 self.open = turn.block
 
+    def _meet(self, turns: list[Turn], times: Float64, tally: Tally) -> None:
+        """Advance the running state by the rows that are new."""
+        slots = np.concatenate([turn.block.slots[turn.scored :] for turn in turns])
+        rows = np.concatenate([turn.block.rows[turn.scored :] for turn in turns])
+        can = np.concatenate([turn.usable[turn.scored :] for turn in turns])
+        placed = slots != NOWHERE
+        start = turns[-1].end - len(slots)
+        self.bank.last_seen[slots[placed]] = times[start : start + len(slots)][placed]
+        self.bank.pivot(slots[placed], rows[placed])
+        tally.unscored["entity_limit"] += len(slots) - int(placed.sum())
+        tally.unscored["few_features"] += int(placed.sum()) - int(can.sum())
+
     def _observe(self, turn: Turn, scored: _Scored, times: Float64, tally: Tally) -> None:
-        """Advance the running state by the turn's new rows, and tell what they are."""
-        new = slice(turn.scored, len(turn.block))
-        rows = slice(turn.start, turn.start + len(turn.block) - turn.scored)
-        slots, can = turn.block.slots[new], turn.usable[new]
-        distance, score = scored.distance[new], scored.score[new]
-        placed = slots >= 0
-        self.bank.last_seen[slots[placed]] = times[rows][placed]
-        tally.distance[rows], tally.score[rows] = distance, score
-        tally.unscored["entity_limit"] += int((~placed).sum())
-        tally.unscored["few_features"] += int((placed & ~can).sum())
-        tally.unscored["no_model"] += int((can & np.isnan(distance)).sum())
-        alerting = self.detection.alerting
+        """Tell what the turn's new rows are."""
+        new, rows = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
+        slots, score = turn.block.slots[new], scored.score[new]
+        tally.distance[rows], tally.score[rows] = scored.distance[new], score
+        if not len(score):
+            return
+        alerting, model = self.detection.alerting, self.detection.model
         threshold = -math.log10(alerting.false_alarm_rate)
 
         def describe(i: int) -> Anomaly:
             return scored.anomaly(turn.scored + i, turn.start + i, threshold, self.model_version, turn.block.number)
 
-        if not np.isnan(score).all():
-            highest = int(np.nanargmax(score))
-            if tally.top is None or score[highest] > tally.top.score:
-                tally.top = describe(highest)
-        if self.reference.total < alerting.warm_up:
+        highest = int(np.argmax(np.nan_to_num(score, nan=-1.0)))
+        if score[highest] > (tally.top.score if tally.top is not None else -1.0):
+            tally.top = describe(highest)
+        if not score[highest] >= threshold or self.reference.total < alerting.warm_up:
             return
         for i in np.flatnonzero(score >= threshold).tolist():
             slot, time = slots[i], times[turn.start + i]
-            if self.bank.rows_learned[slot] < self.detection.model.warm_up:
+            if self.bank.rows_learned[slot] < model.warm_up:
                 continue
             tally.flagged.append(turn.start + i)
             if time >= self.bank.cool_until[slot]:
@@ -227,24 +244,25 @@ class PartitionModel:
     def _learned(self, turn: Turn, distance: Float32, score: Float64) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
         slots, rows = turn.block.slots[turn.usable], turn.block.rows[turn.usable]
-        self._refer(turn, distance, score)
-        np.add.at(self.bank.rows_learned, slots, 1)
-        gathering = self.bank.unseeded(slots)
-        self.bank.pool.append(self.bank.seeds[slots[gathering]], rows[gathering])
+        self._refer(slots, distance[turn.usable], score[turn.usable])
+        present, group = distinct(slots, self.bank.capacity)
+        self.bank.rows_learned[present] += np.bincount(group, minlength=len(present))
         self.open = Block.empty(turn.block.number + 1, self.shape.features, turn.block.time)
-        distinct = np.unique(slots)
-        self._planting.seed(distinct)
+        if self.bank.pool.used:
+            gathering = self.bank.unseeded(slots)
+            self.bank.pool.append(self.bank.seeds[slots[gathering]], rows[gathering])
+            self._planting.seed(present)
         if self.open.number % _UPKEEP == 0:
-            self.reseeds += self._planting.split_dead(distinct, self.open.number)
+            self.reseeds += self._planting.split_dead(present, self.open.number)
             self._forget(turn.block.time - self.detection.entities.forget_after)
 
     # --- at block boundaries
 
-    def _refer(self, turn: Turn, distance: Float32, score: Float64) -> None:
-        """Let the reference learn the block: neither slots still warming up, nor what is far out, are normal."""
-        learned = np.where(turn.usable, self.bank.rows_learned[turn.block.slots], 0)
+    def _refer(self, slots: Int64, distance: Float32, score: Float64) -> None:
+        """Let the reference learn usable rows: neither slots still warming up, nor what is far out, are normal."""
+        warm = self.bank.rows_learned[slots] >= self.detection.model.warm_up
         outlying = score >= _OUTLYING_DECADES - math.log10(self.detection.alerting.false_alarm_rate)
-        self.reference.learn(distance[(learned >= self.detection.model.warm_up) & ~outlying])
+        self.reference.learn(distance[warm & ~outlying])
 
     def _forget(self, before: float) -> None:
         stale = self.slots.stale(before)

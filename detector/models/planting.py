@@ -7,7 +7,7 @@ import numpy as np
 from detector.models.bank import Bank
 from detector.models.seeding import Seeds, UInt64, draw_key, seed, split_dead
 from detector.models.slots import WHOLE, Slots
-from detector.types import Int64, Partition
+from detector.types import Float32, Int64, Partition
 
 
 class Planting:
@@ -23,12 +23,16 @@ class Planting:
         bank = self._bank
         slots = slots[bank.unseeded(slots)]
         ready = slots[bank.pool.counts[bank.seeds[slots]] >= bank.seed_rows]
-        if not len(ready):
-            return
-        rows = bank.pool.full(bank.seeds[ready])
-        keys = self._keys("seed", ready)
-        self._plant(ready, seed(rows, bank.means[ready], bank.variances[ready], bank.shape.centroids, keys))
-        bank.release(ready)
+        if len(ready):
+            self._seed(ready, bank.pool.full(bank.seeds[ready]))
+
+    def seed_early(self, slots: Int64) -> None:
+        """Give centroids to those of some slots [n] that have gathered any seed rows at all."""
+        bank = self._bank
+        for slot in slots[bank.unseeded(slots)].tolist():
+            rows = bank.pool.rows_of(bank.seeds[slot])
+            if len(rows):
+                self._seed(np.array([slot]), rows[None])
 
     def split_dead(self, slots: Int64, number: int) -> int:
         """Reseed the dead centroids of those slots [n] at the start of block `number`; returns how many there were."""
@@ -41,6 +45,12 @@ class Planting:
         changed = split_dead(seeds, bank.means[slots], bank.variances[slots], keys)
         self._plant(slots, seeds)
         return int(changed.sum())
+
+    def _seed(self, slots: Int64, rows: Float32) -> None:
+        """Seed those slots [n] from as many rows each [n, R, D]."""
+        bank, keys = self._bank, self._keys("seed", slots)
+        self._plant(slots, seed(rows, bank.means[slots], bank.variances[slots], bank.shape.centroids, keys))
+        bank.release(slots)
 
     def _plant(self, slots: Int64, seeds: Seeds) -> None:
         self._bank.centroids[slots], self._bank.masses[slots], self._bank.spreads[slots] = seeds

@@ -6,6 +6,7 @@ Randomness is a hash of (topic, partition, entity, ...) alone, so that a replay 
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,12 @@ from detector.types import Float32, Float64, Int64
 UInt64 = NDArray[np.uint64]
 
 _LLOYD_TURNS = 8
+_RUNS = 8
+_ROWS_A_RUN = 128
+"""One run for so many rows, _RUNS at most: of eight blobs one run misses one every eighth time, four miss none."""
+_WORK = 1 << 20
+"""Values compared at once over all runs, at most: seeding holds the rows up."""
+_RUN_STEP = 0xD1B54A32D192ED03
 _DEAD_SHARE = 0.01
 """A centroid is dead when it holds less than this share of an even part of its slot's mass."""
 
@@ -54,14 +61,19 @@ def scales(mean: Float32, var: Float32) -> Float64:
 
 
 def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt64) -> Seeds:
-    """Choose centroids for S slots by k-means++ (Arthur & Vassilvitskii, 2007) and a few turns of Lloyd's algorithm.
+    """Choose centroids for S slots: k-means++, a few turns of Lloyd's algorithm, and the best of several such runs.
 
     rows float32 [S, R, D] (NaN = missing: taken as the mean), mean and var float32 [S, D], keys uint64 [S].
     Where a slot has fewer than K distinct rows, the centroids left over get no mass.
     """
+    slots, count, features = rows.shape
     centre, scale = np.nan_to_num(mean.astype(np.float64))[:, None, :], scales(mean, var)[:, None, :]
     z = np.clip(np.nan_to_num((rows - centre) / scale), -CLIP, CLIP)
-    chosen, used = _plus_plus(z, centroids, keys)
+    runs = max(1, min(_RUNS, count // _ROWS_A_RUN, _WORK // (count * centroids * features)))
+    with np.errstate(over="ignore"):
+        run_keys: UInt64 = (keys[:, None] + np.arange(runs, dtype=np.uint64) * np.uint64(_RUN_STEP)).reshape(-1)
+    z = np.repeat(z, runs, axis=0)
+    chosen, used = _plus_plus(z, centroids, run_keys)
     for _ in range(_LLOYD_TURNS):
         _, nearest = _nearest(z, chosen, used)
         won = nearest[:, :, None] == np.arange(centroids)
@@ -69,6 +81,8 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
         means = np.einsum("srk,srd->skd", won.astype(np.float64), z) / np.maximum(counts, 1)[:, :, None]
         chosen = np.where(counts[:, :, None] > 0, means, chosen)
     squares, nearest = _nearest(z, chosen, used)
+    best = np.arange(slots) * runs + squares.sum(1).reshape(slots, runs).argmin(1)
+    chosen, squares, nearest = chosen[best], squares[best], nearest[best]
     won = nearest[:, :, None] == np.arange(centroids)
     counts = won.sum(1)
     spreads = (won * squares[:, :, None]).sum(1) / np.maximum(counts, 1)
@@ -76,9 +90,13 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
 
 
 def _plus_plus(z: Float64, centroids: int, keys: UInt64) -> tuple[Float64, NDArray[np.bool_]]:
-    """Return the chosen rows [S, K, D], and which of them are of any use [S, K]."""
+    """Return rows chosen by greedy k-means++ [S, K, D], and which of them are of any use [S, K].
+
+    Of a few rows drawn with the probability of their squared distance to those chosen, the one that brings the sum of
+    squares down most is taken (Arthur & Vassilvitskii, 2007).
+    """
     slots, rows, features = z.shape
-    every = np.arange(slots)
+    every, draws = np.arange(slots), 2 + int(math.log(centroids))
     chosen = np.zeros((slots, centroids, features))
     used = np.zeros((slots, centroids), np.bool_)
     chosen[:, 0] = z[every, (uniforms(keys, 0) * rows).astype(np.int64)]
@@ -86,11 +104,18 @@ def _plus_plus(z: Float64, centroids: int, keys: UInt64) -> tuple[Float64, NDArr
     squares = ((z - chosen[:, :1]) ** 2).sum(2)
     for k in range(1, centroids):
         sums = np.cumsum(squares, axis=1)
-        target = uniforms(keys, k) * sums[:, -1]
-        pick = np.minimum((sums <= target[:, None]).sum(1), rows - 1)
         used[:, k] = sums[:, -1] > 0
-        chosen[:, k] = z[every, pick]
-        squares = np.minimum(squares, ((z - chosen[:, k : k + 1]) ** 2).sum(2))
+        least, remaining = np.full(slots, np.inf), squares
+        for draw in range(draws):
+            target = uniforms(keys, k * draws + draw) * sums[:, -1]
+            row = z[every, np.minimum((sums <= target[:, None]).sum(1), rows - 1)]
+            left = np.minimum(squares, ((z - row[:, None]) ** 2).sum(2))
+            total = left.sum(1)
+            better = total < least
+            least = np.where(better, total, least)
+            chosen[better, k] = row[better]
+            remaining = np.where(better[:, None], left, remaining)
+        squares = remaining
     return chosen, used
 
 
