@@ -77,12 +77,13 @@ class Trouble:
         said = _LABELS.sub("", str(reason or "no answer"))
         if isinstance(reason, DetectorError):
             return self._wait(f"cannot log in to Kafka at {self._servers}: {reason}")
-        if self._kafka.sasl is not None and "Sasl" in text:
-            way = f"{self._user()} by {self._kafka.sasl.mechanism}"
-            return self._wait(f"Kafka at {self._servers} refuses to authenticate {way} ({said}); check kafka.sasl")
         if "SSL" in text or "certificate" in text:
             advice = "check kafka.tls, and that the port is one for TLS"
             return self._wait(f"no secure connection to Kafka at {self._servers} ({said}); {advice}")
+        # A broker that refuses a login says so and hangs up; kafka-python often hears only the latter.
+        if self._kafka.sasl is not None and ("Sasl" in text or "disconnected" in text):
+            way = f"{self._user()} in by {self._kafka.sasl.mechanism}"
+            return self._wait(f"Kafka at {self._servers} does not let {way} ({said}); check kafka.sasl")
         if self._kafka.tls is None and ("Invalid frame length" in text or "disconnected" in text):
             advice = "the port may be one for TLS (kafka.tls), for SASL (kafka.sasl), or that of another program"
             return self._wait(f"what answers at {self._servers} hangs up ({said}); {advice}")

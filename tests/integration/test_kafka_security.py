@@ -160,7 +160,7 @@ def test_each_mechanism_is_read_without_tls(secured: Secured, mechanism: str) ->
 @pytest.mark.parametrize("mechanism", MECHANISMS[:3])
 def test_a_wrong_password_is_told_without_it(secured: Secured, mechanism: str) -> None:
     said = secured.refuses("SASL", sasl=login(mechanism, "open barley"))
-    assert f"refuses to authenticate user 'alice' by {mechanism}" in said
+    assert f"does not let user 'alice' in by {mechanism}" in said
     assert "check kafka.sasl" in said
     assert "barley" not in said
 
@@ -168,7 +168,7 @@ def test_a_wrong_password_is_told_without_it(secured: Secured, mechanism: str) -
 def test_an_expired_token_is_told_without_it(secured: Secured) -> None:
     old = token(life=-3600.0)
     said = secured.refuses("SASL", sasl={"mechanism": "OAUTHBEARER", "token": old})
-    assert "refuses to authenticate the bearer of kafka.sasl.token by OAUTHBEARER" in said
+    assert "does not let the bearer of kafka.sasl.token in by OAUTHBEARER" in said
     assert old not in said
 
 
@@ -232,4 +232,4 @@ def test_an_endpoint_that_refuses_is_told_without_the_secret(secured: Secured, t
 
 
 def test_a_mechanism_that_the_broker_does_not_offer_is_told(secured: Secured) -> None:
-    assert "refuses to authenticate user 'alice' by PLAIN" in secured.refuses("PLAINTEXT", sasl=login("PLAIN"))
+    assert "does not let user 'alice' in by PLAIN" in secured.refuses("PLAINTEXT", sasl=login("PLAIN"))
