@@ -70,8 +70,8 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     centre, scale = np.nan_to_num(mean.astype(np.float64))[:, None, :], scales(mean, var)[:, None, :]
     z = np.clip(np.nan_to_num((rows - centre) / scale), -CLIP, CLIP)
     runs = max(1, min(_RUNS, count // _ROWS_A_RUN, _WORK // (count * centroids * features)))
-    with np.errstate(over="ignore"):
-        run_keys: UInt64 = (keys[:, None] + np.arange(runs, dtype=np.uint64) * np.uint64(_RUN_STEP)).reshape(-1)
+    steps: UInt64 = np.arange(runs, dtype=np.uint64) * np.uint64(_RUN_STEP)
+    run_keys: UInt64 = np.add.outer(keys, steps).reshape(-1)
     z = np.repeat(z, runs, axis=0)
     chosen, used = _plus_plus(z, centroids, run_keys)
     for _ in range(_LLOYD_TURNS):
