@@ -90,7 +90,7 @@ class Ownership:
         Raises LogChangedError where the log is not the one of the checkpoint and the configuration does not say
         what to do; StoreError where the store cannot be used.
         """
-        store = self._store.open(partition)
+        store = self._open(partition)
         try:
             owned = self._take_over(partition, facts, store)
         except BaseException:
