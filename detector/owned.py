@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from detector.alerts import dead_letters
 from detector.config.detection import Detection
 from detector.models.partition import PartitionModel
 from detector.models.progress import Progress
+from detector.portion import DecodedPortion, Done, records_before, rejected_before, rejected_from, rows_before
 from detector.protocols import Decoder, PartitionStore
 from detector.store.writer import Writer
 from detector.types import Checkpoint, DeadLetter, OutboxEntry, Partition, Place, Position, Record, Reject, Rows
 
-PORTION = 4096
-"""Rows that are scored before their alerts are committed, at most."""
+PORTION = 3840
+"""Rows that are scored before their alerts are committed, at most: with the open block they fit one call of the
+program, where blocks have the usual 256 rows."""
 
 _REJECTED_BYTES = 8 << 20
 """Rejected bytes in memory from which on a checkpoint is due at once."""
@@ -38,6 +41,7 @@ class Owned:
 
     position   where the log is read on: everything before it is scored
     through    alerts before this position are in the outbox already (a replay raises them not again)
+    torn       something failed in the middle of `taking`: it must not be saved
     """
 
     def __init__(  # noqa: PLR0913 - what belongs to a partition
@@ -70,6 +74,7 @@ class Owned:
         self._saving: _Saving | None = None
         self._saved_position: Position | None = None
         self._begun = 0.0
+        self.torn = False
 
     # --- rows
 
@@ -77,6 +82,18 @@ class Owned:
     def place(self) -> Place:
         """Where its rows come from."""
         return Place(self.partition, self.topic_id)
+
+    @property
+    def detection(self) -> Detection:
+        """The configuration by which the rows in hand were decoded and scored; the model's own may be newer."""
+        return self._decoded_for
+
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Mark what happens inside as one: left by an exception, model, position and alerts do not fit together."""
+        self.torn = True
+        yield
+        self.torn = False
 
     def decode(self, records: Sequence[Record]) -> DecodedPortion:
         """Decode the first of some records with the configuration in force, without the rows before `position`."""
@@ -86,13 +103,9 @@ class Owned:
         part = records[: self._portion]
         decoded = self._decoder.decode(part)
         self._portion = max(1, PORTION * len(part) // max(len(decoded.rows), len(part)))
-        return DecodedPortion(
-            self._decoded_for,
-            _rows_from(decoded.rows, self.position),
-            _rejects_from(decoded.rejects, self.position),
-            decoded.passed_over,
-            part[-1].offset + 1,
-        )
+        rejects = [left for reject in decoded.rejects if (left := rejected_from(reject, self.position))]
+        rows = decoded.rows[rows_before(decoded.rows, self.position) :]
+        return DecodedPortion(part, rows, rejects, decoded.passed_over)
 
     def moved(self, rows: Rows, progress: Progress) -> None:
         """Move the position behind the rows that were taken."""
@@ -101,16 +114,34 @@ class Owned:
         elif len(rows):
             self.position = Position(int(rows.offsets[-1]), int(rows.rows[-1]) + 1)
 
-    def keep_rejects(self, decoded: DecodedPortion) -> list[DeadLetter]:
-        """Keep the records rejected before `position` for the dead letters, to be written with the next checkpoint."""
-        letters = [
-            _dead_letter(self.partition, reject)
-            for reject in decoded.rejects
-            if Position(reject.record.offset) < self.position
-        ]
-        self._rejects += letters
-        self._rejected_bytes += sum(len(letter.value or b"") for letter in letters)
-        return letters
+    def done(self, portion: DecodedPortion) -> Done:
+        """Tell what became of a portion, and keep its rejects for the dead letters of the next checkpoint.
+
+        Where the configuration changed in it, what lies behind `position` is decoded anew, and counts then.
+        """
+        passed_over = portion.passed_over
+        if self.position < Position(portion.end):
+            records = records_before(portion.records, self.position)
+            passed_over = self._decoder.decode(records).passed_over if records else 0
+        rejects = [left for reject in portion.rejects if (left := rejected_before(reject, self.position))]
+        return Done(
+            rows_before(portion.rows, self.position),
+            passed_over,
+            Counter(reason.value for reject in rejects for reason in reject.reasons),
+            sum(self._keep(_dead_letter(self.partition, reject)) for reject in rejects),
+        )
+
+    def _keep(self, letter: DeadLetter) -> bool:
+        """Keep a dead letter; False where its record has one, as the configuration changed in the middle of it."""
+        last = self._rejects[-1] if self._rejects else None
+        if last is not None and last.offset == letter.offset:
+            if letter.rows:
+                rows, reasons = last.rows + letter.rows, last.reasons + letter.reasons
+                self._rejects[-1] = replace(last, rows=rows, reasons=reasons)
+            return False
+        self._rejects.append(letter)
+        self._rejected_bytes += len(letter.value or b"")
+        return True
 
     # --- checkpoints
 
@@ -131,7 +162,7 @@ class Owned:
 
     def due(self, now: float, interval: float) -> bool:
         """Tell whether a checkpoint should begin (monotonic seconds): after `interval`, or when much was rejected."""
-        if self.saving or not self.unsaved:
+        if self.torn or self.saving or not self.unsaved:
             return False
         return now - self._begun >= interval or self._rejected_bytes >= _REJECTED_BYTES
 
@@ -180,42 +211,10 @@ class Owned:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedPortion:
-    """Some decoded records, the configuration that they were decoded by, and the offset behind the last of them."""
-
-    detection: Detection
-    rows: Rows
-    rejects: list[Reject]
-    passed_over: int
-    end: int
-
-
 def portions(rows: Rows) -> Iterator[Rows]:
     """Divide rows into portions of bounded size; one even where there are none."""
     for start in range(0, max(len(rows), 1), PORTION):
         yield rows[start : start + PORTION]
-
-
-def records_from(records: Sequence[Record], position: Position) -> Sequence[Record]:
-    """Return the records from a position on; they are in offset order."""
-    first = bisect_left(records, position.offset, key=lambda record: record.offset)
-    return records[first:] if first else records
-
-
-def _rows_from(rows: Rows, position: Position) -> Rows:
-    """Leave out the rows before a position: they belong to its record and were scored before."""
-    if position.row == 0 or not len(rows):
-        return rows
-    before = (rows.offsets == position.offset) & (rows.rows < position.row)
-    return rows[int(before.sum()) :]
-
-
-def _rejects_from(rejects: list[Reject], position: Position) -> list[Reject]:
-    """Leave out a record that was rejected before: it goes to the dead letters once."""
-    if position.row == 0:
-        return rejects
-    return [reject for reject in rejects if reject.record.offset != position.offset]
 
 
 def _dead_letter(partition: Partition, reject: Reject) -> DeadLetter:

@@ -7,8 +7,10 @@ return without changing a bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.models.program import SlotStates
 from detector.models.shape import Shape
@@ -28,6 +30,7 @@ class Bank:
     rows_learned    int64   [S]
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
     occupied        bool    [S]             whether the slot is anybody's
+    seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
     def __init__(self, shape: Shape, seed_rows: int) -> None:
@@ -46,6 +49,7 @@ class Bank:
         self._slots = np.zeros(0, self._fixed)
         self.seeds = np.full(0, -1, np.int32)
         self.occupied = np.zeros(0, np.bool_)
+        self.seen = np.zeros(0, np.bool_)
         self.pool = SeedPool(seed_rows, shape.features)
         self._grow(_FIRST_CAPACITY)
 
@@ -121,6 +125,7 @@ class Bank:
         self.pool.release(self.seeds[slots])
         self._slots[slots] = np.zeros(1, self._fixed)
         self.means[slots] = np.nan
+        self.seen[slots] = False
         self.cool_until[slots] = -np.inf
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))
@@ -152,13 +157,15 @@ class Bank:
         Moments are taken about the mean; about 0 they would cancel for large values. The centroids begin there too:
         from 0 a feature that turns up late would need as many rows as they have mass to arrive.
         """
-        unseen = np.isnan(self.means[slots])
-        if not unseen.any():
+        new = ~self.seen[slots]
+        if not new.any():
             return
-        row, feature = np.nonzero(unseen & np.isfinite(rows))
+        slots, rows = slots[new], rows[new]
+        row, feature = np.nonzero(np.isnan(self.means[slots]) & np.isfinite(rows))
         row, feature = row[::-1], feature[::-1]  # of several values for one place, the last assigned stays: the first
         self.means[slots[row], feature] = rows[row, feature]
         self.centroids[slots[row], :, feature] = rows[row, feature][:, None]
+        self.seen[slots] = ~np.isnan(self.means[slots]).any(1)
 
     def pack(self, slots: Int64) -> list[bytes]:
         """Return each slot's bytes: the fixed part, then its seed rows while it has any."""
@@ -181,6 +188,7 @@ class Bank:
                 message = f"a slot of {len(state)} bytes does not fit a model of {size}"
                 raise ValueError(message)
             self._slots[slot] = np.frombuffer(state, self._fixed, 1)[0]
+            self.seen[slot] = not np.isnan(self.means[slot]).any()
             self.seeds[slot] = -1
             if seeds:
                 rows = np.frombuffer(state, np.float32, (seeds - 1) // 4, size).reshape(-1, self.shape.features)
@@ -193,13 +201,10 @@ class Bank:
         return unseeded
 
     def _grow(self, capacity: int) -> None:
-        slots = np.zeros(capacity, self._fixed)
-        slots[: self.capacity] = self._slots
-        seeds = np.full(capacity, -1, np.int32)
-        seeds[: self.capacity] = self.seeds
-        occupied = np.zeros(capacity, np.bool_)
-        occupied[: self.capacity] = self.occupied
-        self._slots, self.seeds, self.occupied = slots, seeds, occupied
+        self._slots = _extended(self._slots, capacity, 0)
+        self.seeds = _extended(self.seeds, capacity, -1)
+        self.occupied = _extended(self.occupied, capacity, False)  # noqa: FBT003 - the value to fill with
+        self.seen = _extended(self.seen, capacity, False)  # noqa: FBT003 - likewise
 
 
 class SeedPool:
@@ -226,6 +231,11 @@ class SeedPool:
         self.counts[places] = 0
         return places
 
+    @property
+    def used(self) -> int:
+        """Places that are taken."""
+        return len(self.counts) - len(self._free)
+
     def release(self, places: Int32) -> None:
         """Give places back; -1 is none."""
         self._free.extend(places[places >= 0].tolist())
@@ -247,3 +257,9 @@ class SeedPool:
     def full(self, places: Int32) -> Float32:
         """Return the rows at full places [n, R, D]."""
         return self._rows[places]
+
+
+def _extended(array: NDArray[Any], length: int, fill: object) -> NDArray[Any]:
+    extended = np.full(length, fill, array.dtype) if fill else np.zeros(length, array.dtype)
+    extended[: len(array)] = array
+    return extended

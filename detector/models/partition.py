@@ -27,7 +27,7 @@ from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct, usable
 from detector.types import Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
 
-_UPKEEP = STACK
+_UPKEEP = 64
 """Dead centroids are split and entities forgotten at every such multiple of blocks; no stack crosses one."""
 
 _OUTLYING_DECADES = 2.0
@@ -157,7 +157,7 @@ class PartitionModel:
 
     def _plan(self, pieces: deque[Cut], entities: list[str] | None, values: Float32, times: Float64) -> list[Turn]:
         """Take from `pieces` what fits one call: it ends before upkeep or a control record, and where slots seed."""
-        room = _UPKEEP - self.open.number % _UPKEEP
+        room = min(STACK, _UPKEEP - self.open.number % _UPKEEP)
         if self._controls:
             room = min(room, self._controls[0].boundary - self.open.number)
         seeds, called = SeedCount(self.bank), set[int]()

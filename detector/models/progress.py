@@ -69,5 +69,8 @@ class Tally:
     def progress(self, taken: int, late: int) -> Progress:
         """Return the result for the first `taken` rows."""
         flagged = np.array(self.flagged, np.int64)
+        self.unscored["no_model"] = int(np.isnan(self.distance[:taken]).sum()) - self.unscored.total()
         unscored = Counter({reason: n for reason, n in self.unscored.items() if n})
-        return Progress(taken, self.distance[:taken], self.score[:taken], flagged, self.anomalies, self.top, unscored, late)
+        return Progress(
+            taken, self.distance[:taken], self.score[:taken], flagged, self.anomalies, self.top, unscored, late
+        )

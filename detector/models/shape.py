@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from detector.config.detection import Detection
 
 STACK = 16
-"""Blocks in one call of the program, at most. Upkeep of the bank is due at every such multiple of blocks."""
+"""Blocks in one call of the program, at most."""
 
 _CALL_CELLS = 1 << 17
 """Centroid values that one call may carry, at most: beyond, copying them costs more than longer stacks save."""

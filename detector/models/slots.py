@@ -16,6 +16,9 @@ from detector.types import Int64
 WHOLE = ""
 """The one entity of a partition without an entity field."""
 
+NOWHERE = -1
+"""The slot number of a row for whose entity there was no room."""
+
 
 class Slots:
     """The entities of one partition and their slots in `bank`.
@@ -47,16 +50,16 @@ class Slots:
     def find(self, entities: Sequence[str]) -> Int64:
         """Return the slot of each row's entity, -1 where there is no room for a new one."""
         resident = self.resident
-        found = [resident.get(entity, -1) for entity in entities]
-        if -1 in found:
+        found = [resident.get(entity, NOWHERE) for entity in entities]
+        if NOWHERE in found:
             self._admit(dict.fromkeys(entity for entity, slot in zip(entities, found, strict=True) if slot < 0))
-            found = [resident.get(entity, -1) for entity in entities]
+            found = [resident.get(entity, NOWHERE) for entity in entities]
         return np.array(found, np.int64)
 
     def look_up(self, entities: Sequence[str]) -> Int64:
         """Return the slot of each entity as it was found before: unknown ones, for lack of room, stay without."""
         self._admit({entity: None for entity in entities if entity in self.evicted})
-        return np.array([self.resident.get(entity, -1) for entity in entities], np.int64)
+        return np.array([self.resident.get(entity, NOWHERE) for entity in entities], np.int64)
 
     def evict(self, before: float, keep: Int64, *, clean: Callable[[Int64], Int64]) -> int:
         """Drop from memory what was last seen before then, except `keep`; returns how many.

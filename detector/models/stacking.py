@@ -11,7 +11,7 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.program import Stack
 from detector.models.shape import STACK, Shape
-from detector.types import Bool, Float32, Int64
+from detector.types import Bool, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,11 @@ class Turn:
     start: int
     complete: bool
 
+    @property
+    def end(self) -> int:
+        """Number of the row behind the last new one in the batch."""
+        return self.start + len(self.block) - self.scored
+
 
 def usable(block: Block) -> Bool:
     """Tell which rows of a block can be scored: those with a slot and at least half their features."""
@@ -39,21 +44,24 @@ def usable(block: Block) -> Bool:
     return enough
 
 
-def called_slots(turns: Sequence[Turn]) -> Int64:
-    """Return the distinct slots of a stack, sorted."""
-    slots = np.unique(np.concatenate([turn.block.slots for turn in turns]))
-    return slots[slots >= 0]
+def distinct(numbers: Int64, limit: int) -> tuple[Int64, Int64]:
+    """Return the distinct ones among numbers [n] in [0, limit), and each number's place among them.
+
+    In no particular order, but without the sorting that makes numpy.unique slow.
+    """
+    place = np.empty(limit, np.int64)
+    every = np.arange(len(numbers))
+    place[numbers] = every
+    found = numbers[place[numbers] == every]
+    place[found] = np.arange(len(found))
+    return found, place[numbers]
 
 
-def new_rows(turns: Sequence[Turn]) -> tuple[Int64, Float32]:
-    """Return (slots [n], rows [n, D]) of the rows that are scored for the first time and have a slot."""
-    slots = np.concatenate([turn.block.slots[turn.scored :] for turn in turns])
-    rows = np.concatenate([turn.block.rows[turn.scored :] for turn in turns])
-    return slots[slots >= 0], rows[slots >= 0]
+def assemble(turns: Sequence[Turn], shape: Shape, capacity: int) -> tuple[Stack, Int64]:
+    """Pad the turns to the program's shape; returns the distinct slots too, by whose order they are numbered.
 
-
-def assemble(turns: Sequence[Turn], called: Int64, shape: Shape) -> Stack:
-    """Pad the turns to the program's shape; slots are numbered by their place in `called`."""
+    `capacity` is the bank's: slot numbers are below it.
+    """
     nobody = shape.call_slots
     grid = (STACK, shape.rows)
     rows = np.full((*grid, shape.features), np.nan, np.float32)
@@ -62,15 +70,21 @@ def assemble(turns: Sequence[Turn], called: Int64, shape: Shape) -> Stack:
     members = np.full(grid, nobody, np.int32)
     learns = np.zeros(grid, np.bool_)
     time = np.zeros(STACK)
+    slots = np.concatenate([turn.block.slots for turn in turns])
+    placed = slots >= 0
+    called, numbers = distinct(slots[placed], capacity)
+    local = np.full(len(slots), nobody)
+    local[placed] = numbers
+    start = 0
     for t, turn in enumerate(turns):
         n = len(turn.block)
-        rows[t, :n] = turn.block.rows
-        slot[t, :n] = np.where(turn.block.slots >= 0, np.searchsorted(called, turn.block.slots), nobody)
-        distinct, inverse = np.unique(slot[t, :n], return_inverse=True)
-        members[t, : len(distinct)], group[t, :n] = distinct, inverse
+        rows[t, :n], slot[t, :n] = turn.block.rows, local[start : start + n]
+        present, inverse = distinct(local[start : start + n], nobody + 1)
+        members[t, : len(present)], group[t, :n] = present, inverse
         learns[t, :n] = turn.usable & turn.complete
         time[t] = turn.block.time
-    return Stack(rows, slot, group, members, learns, time, len(turns))
+        start += n
+    return Stack(rows, slot, group, members, learns, time, len(turns)), called
 
 
 class SeedCount:
@@ -82,6 +96,8 @@ class SeedCount:
 
     def fills(self, turn: Turn) -> bool:
         """Count the rows of one more complete block; True when some slot has all its seed rows with them."""
+        if not self._bank.pool.used:
+            return False
         slots = turn.block.slots[turn.usable]
         slots = slots[self._bank.unseeded(slots)]
         if not len(slots):
