@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from detector.protocols import PartitionStore
     from detector.types import Checkpoint, DeadLetter, OutboxEntry, Partition, Position, SlotState
 
-PIECE_SECONDS = 0.01
-"""How long one transaction of slots should take, and so how long an alert may have to wait for it."""
 _PIECE_ROWS = (250, 5000)
 
 
@@ -70,7 +68,8 @@ class Writer:
     """Hands commands to the writing thread. Every method is called on the main thread, and none waits for a disk
     but `drain`, `forget` and `close`.
 
-    `on_alerts(partition)` is called on the writing thread when outbox entries have become durable. `retry` is the
+    `on_alerts(partition)` is called on the writing thread when outbox entries have become durable. `max_alert_delay`
+    is how long, in seconds, alerts should have to wait: it bounds the transactions of slots. `retry` is the
     time in seconds between attempts while there is no room. What the thread dies of, anything but StoreFullError, is
     raised by every later call (by `close` only if no other did).
     """  # noqa: D205 - one sentence
@@ -79,10 +78,13 @@ class Writer:
         self,
         on_alerts: Callable[[Partition], None],
         *,
+        max_alert_delay: float = 0.02,
         retry: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._on_alerts = on_alerts
+        # Half of it: an alert may come at the beginning of a piece, and then has a transaction of its own to wait for.
+        self._piece_seconds = max_alert_delay / 2
         self._retry = retry
         self._monotonic = monotonic
         self._changed = threading.Condition()
@@ -260,7 +262,7 @@ class Writer:
         written = command.store.write_slots(piece)
         elapsed = max(self._monotonic() - started, 1e-4)
         least, most = _PIECE_ROWS
-        self._piece = min(max(int(len(piece) * min(PIECE_SECONDS / elapsed, 2.0)), least), most)
+        self._piece = min(max(int(len(piece) * min(self._piece_seconds / elapsed, 2.0)), least), most)
         command.done += len(piece)
         with self._changed:
             partition = command.store.partition
