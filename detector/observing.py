@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from detector.models.progress import Progress
-from detector.owned import DecodedPortion, Owned
+from detector.owned import Owned
+from detector.portion import Done
 from detector.store.writer import Finished
 from detector.telemetry.metrics import Metrics
 from detector.types import Batch, OutboxEntry, Partition, Rows
@@ -25,16 +25,15 @@ class Observing:
 
     # --- the pipeline's
 
-    def decoded(self, owned: Owned, decoded: DecodedPortion, dead_letters: int, seconds: float) -> None:
+    def decoded(self, owned: Owned, done: Done, seconds: float) -> None:
         """Count a portion that was decoded, scored and learned."""
         metrics = self._metrics
-        metrics.events_consumed.inc(len(decoded.rows))
-        metrics.events_passed_over.inc(decoded.passed_over)
-        reasons = Counter(reason.value for reject in decoded.rejects for reason in reject.reasons)
-        for reason, count in reasons.items():
+        metrics.events_consumed.inc(done.rows)
+        metrics.events_passed_over.inc(done.passed_over)
+        for reason, count in done.rejected.items():
             metrics.events_rejected.labels(reason).inc(count)
-        metrics.dead_letters.inc(dead_letters)
-        metrics.observe_batch_sizes([len(decoded.rows)])
+        metrics.dead_letters.inc(done.dead_letters)
+        metrics.observe_batch_sizes([done.rows])
         metrics.scoring_duration_seconds.observe(seconds)
         reseeds = owned.model.reseeds
         metrics.centroid_reseeds.inc(reseeds - self._reseeds.get(owned.partition, 0))
@@ -49,7 +48,7 @@ class Observing:
         for reason, count in progress.unscored.items():
             metrics.events_unscored.labels(reason).inc(count)
         if len(progress.flagged):
-            alerting = owned.model.detection.alerting
+            alerting = owned.detection.alerting
             critical_from = alerting.critical_decades - np.log10(alerting.false_alarm_rate)
             critical = int((progress.score[progress.flagged] >= critical_from).sum())
             metrics.anomalies.labels("critical").inc(critical)

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from detector.config.detection import Detection
+from detector.errors import SourceUnavailableError
 from detector.models.progress import Anomaly, Progress
-from detector.owned import DecodedPortion, Owned, portions, records_from
+from detector.owned import Owned, portions
+from detector.portion import DecodedPortion, Done, records_from
 from detector.protocols import Clock, Source
 from detector.store.writer import Finished, Writer
 from detector.types import Batch, OutboxEntry, Partition, Place, Position, Rows
@@ -38,7 +40,7 @@ class Alerts(Protocol):
 class Observer(Protocol):
     """Is told what happened, for the metrics. Changes nothing."""
 
-    def decoded(self, owned: Owned, decoded: DecodedPortion, dead_letters: int, seconds: float) -> None:
+    def decoded(self, owned: Owned, done: Done, seconds: float) -> None:
         """Say that a portion was decoded, scored and learned."""
 
     def advanced(self, owned: Owned, rows: Rows, progress: Progress) -> None:
@@ -82,12 +84,25 @@ class Pipeline:
     def turn(self, timeout: float) -> int:
         """Poll once, for at most `timeout` seconds, and take all that has come; returns the number of records.
 
-        Where taking a batch fails for now (a schema registry that is away), it is kept for the next turn.
+        Where the source or a schema registry is away for now, SourceUnavailableError tells: what was taken before is
+        saved all the same, and a batch that could not be taken is kept for the next turn.
         """
-        copying = any(owned.copying for owned in self._partitions.values())
+        try:
+            self._fetch(timeout)
+            records = self._take_fetched()
+        except SourceUnavailableError:
+            self._save()
+            raise
+        self._save()
+        return records
+
+    def _fetch(self, timeout: float) -> None:
+        copying = self._writer_has_room and any(owned.copying for owned in self._partitions.values())
         for batch in self._source.poll(0.0 if copying else timeout):
             if owned := self._partitions.get(batch.partition):
                 self._fetched.append((owned, batch))
+
+    def _take_fetched(self) -> int:
         records = 0
         while self._fetched:
             owned, batch = self._fetched[0]
@@ -95,7 +110,6 @@ class Pipeline:
                 self._take(owned, batch)
                 records += len(batch.records)
             self._fetched.popleft()
-        self._save()
         return records
 
     def _take(self, owned: Owned, batch: Batch) -> None:
@@ -104,23 +118,27 @@ class Pipeline:
         while records:
             started = self._clock.monotonic()
             decoded = owned.decode(records)
-            for rows in portions(decoded.rows):
-                progress = owned.model.advance(rows)
-                owned.moved(rows, progress)
-                self._alert(owned, decoded.detection, rows, progress)
-                self._observer.advanced(owned, rows, progress)
-                if progress.taken < len(rows):
-                    break  # the configuration changes here: what is left is decoded anew
-            else:
-                owned.position = Position(decoded.end)
-            self._observer.decoded(owned, decoded, len(owned.keep_rejects(decoded)), self._clock.monotonic() - started)
+            with owned.taking():
+                self._advance(owned, decoded)
+                self._observer.decoded(owned, owned.done(decoded), self._clock.monotonic() - started)
             records = records_from(records, owned.position)
         owned.position = max(owned.position, Position(batch.next_offset))
         self._observer.read(owned, batch)
 
-    def _alert(self, owned: Owned, detection: Detection, rows: Rows, progress: Progress) -> None:
+    def _advance(self, owned: Owned, decoded: DecodedPortion) -> None:
+        """Score and learn rows, and raise what is anomalous, up to a change of the configuration."""
+        for rows in portions(decoded.rows):
+            progress = owned.model.advance(rows)
+            owned.moved(rows, progress)
+            self._alert(owned, rows, progress)
+            self._observer.advanced(owned, rows, progress)
+            if progress.taken < len(rows):
+                return  # what is left is decoded anew
+        owned.position = Position(decoded.end)
+
+    def _alert(self, owned: Owned, rows: Rows, progress: Progress) -> None:
         """Commit alerts to the outbox, together with the position that alerts are complete to."""
-        entries = self._alerts.raise_(owned.place, detection, rows, progress.anomalies, owned.through)
+        entries = self._alerts.raise_(owned.place, owned.detection, rows, progress.anomalies, owned.through)
         if entries:
             owned.through = owned.position
             self._writer.alerts(owned.store, entries, owned.through, owned.model.open.number)
@@ -134,10 +152,14 @@ class Pipeline:
                 owned.begin_checkpoint(now)
         deadline = now + _COPY_SECONDS
         for owned in self._partitions.values():
-            while self._writer.pending_bytes < _PENDING_BYTES and owned.continue_checkpoint(self._writer):
+            while self._writer_has_room and owned.continue_checkpoint(self._writer):
                 if self._clock.monotonic() > deadline:
                     return self._commit()
         return self._commit()
+
+    @property
+    def _writer_has_room(self) -> bool:
+        return self._writer.pending_bytes < _PENDING_BYTES
 
     def _commit(self) -> None:
         positions: dict[Partition, Position] = {}

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from detector.alerts.raising import shares
 from detector.cli.demo_snapshot import Finding
 from detector.models.progress import Progress
-from detector.owned import DecodedPortion, Owned
+from detector.owned import Owned
 from detector.pipeline import Observer
+from detector.portion import Done
 from detector.store.writer import Finished
 from detector.types import Batch, OutboxEntry, Rows
 
@@ -28,10 +29,10 @@ class Watcher:
         self.top: Finding | None = None
         self._top_at = 0.0
 
-    def decoded(self, owned: Owned, decoded: DecodedPortion, dead_letters: int, seconds: float) -> None:
+    def decoded(self, owned: Owned, done: Done, seconds: float) -> None:
         """Count rows."""
-        self.events += len(decoded.rows)
-        self._behind.decoded(owned, decoded, dead_letters, seconds)
+        self.events += done.rows
+        self._behind.decoded(owned, done, seconds)
 
     def advanced(self, owned: Owned, rows: Rows, progress: Progress) -> None:
         """Keep the highest score."""
@@ -45,7 +46,7 @@ class Watcher:
                     entity=rows.entities[top.row] if rows.entities is not None else str(owned.partition),
                     score=top.score,
                     at_least=top.at_least,
-                    features=shares(owned.model.detection, rows, top),
+                    features=shares(owned.detection, rows, top),
                 )
                 self._top_at = now
         self._behind.advanced(owned, rows, progress)
