@@ -23,6 +23,8 @@ _LOCK_SECONDS = 5.0
 _LOCK_TRIES_SECONDS = 0.05
 _SAVE_SECONDS = 60.0
 """How long a partition's last checkpoint may take."""
+_DRAIN_SECONDS = 0.2
+"""How often is looked, meanwhile, whether there is room for it at all."""
 
 Load = Callable[[Sequence[str]], dict[str, bytes]]
 
@@ -106,8 +108,10 @@ class Ownership:
         owned = self.owned.pop(partition, None)
         if owned is None:
             return
-        self._finish(owned)
-        self._commit({partition: owned.position}, self._store.id)
+        if not owned.torn and self._finish(owned):
+            self._commit({partition: owned.position}, self._store.id)
+        else:
+            self._abandon(owned)
         self._let_go(owned)
 
     def lost(self, partition: Partition) -> None:
@@ -191,17 +195,29 @@ class Ownership:
 
     # --- giving up
 
-    def _finish(self, owned: Owned) -> None:
-        """Make everything up to the partition's position durable."""
+    def _finish(self, owned: Owned) -> bool:
+        """Make everything up to the partition's position durable; False where that cannot be for now."""
         owned.hand_over(self._writer)
         if owned.unsaved:
             owned.begin_checkpoint(self._clock.monotonic())
             owned.hand_over(self._writer)
-        self._drain(owned)
+        return self._drain(owned)
 
-    def _drain(self, owned: Owned) -> None:
-        if not self._writer.drain(owned.store, _SAVE_SECONDS):
-            log.error("checkpoint_abandoned", partition=str(owned.partition), blocked=self._writer.blocked)
+    def _drain(self, owned: Owned) -> bool:
+        """Wait until what was handed to the writer is durable; False where there is no room, or it takes too long."""
+        deadline = self._clock.monotonic() + _SAVE_SECONDS
+        while not self._writer.drain(owned.store, _DRAIN_SECONDS):
+            if self._writer.blocked is not None or self._clock.monotonic() > deadline:
+                return False
+        return True
+
+    def _abandon(self, owned: Owned) -> None:
+        """Leave the partition at its last checkpoint; alerts that were raised since are durable if anything can be."""
+        self._drain(owned)
+        why = "it failed in the middle of a batch" if owned.torn else self._writer.blocked
+        advice = "what was read since the last checkpoint is read again"
+        log.error("checkpoint_abandoned", partition=str(owned.partition), why=why, advice=advice)
+        self._writer.forget(owned.store)
 
     def _let_go(self, owned: Owned) -> None:
         self._outboxes.detach(owned.partition)
