@@ -81,7 +81,7 @@ class Service:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Turn until `stopped` or until the source is exhausted."""
         self._health.unblock(BlockReason.STARTING)
-        while not stopped() and not self._source.exhausted:
+        while not stopped() and (self._away or not self._source.exhausted):
             self._health.turned()
             self._react()
             self._turn()
@@ -93,9 +93,10 @@ class Service:
             self._away = str(error)
         except SourceUnavailableError as error:
             self._wait(BlockReason.SOURCE, str(error))
+            return
         else:
             self._away = ""
-            self._go_on(BlockReason.SOURCE)
+        self._go_on(BlockReason.SOURCE)
 
     def _react(self) -> None:
         """Pause while the daemon has to wait for room or receivers; once a second, look at the state of things."""
