@@ -107,8 +107,7 @@ def daemon(
         store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
         sinks = build_sinks.build(config)
         delivery = Delivery(sinks, clock, observing)
-        parts.callback(delivery.close, _CLOSE_SECONDS)
-        writer = Writer(delivery.wake, monotonic=clock.monotonic)
+        writer = Writer(delivery.wake, max_alert_delay=config.checkpoint.max_alert_delay, monotonic=clock.monotonic)
         parts.callback(writer.close)
         source = source or _source(config, clock)
         ownership = Ownership(
@@ -146,6 +145,8 @@ def daemon(
         service = Service(pipeline, source, health, clock, waits=backlog.waits, survey=survey)
         source.start(ownership)
         parts.callback(source.close)
+        # Before the source: to give a partition up, no receiver that hangs is waited for.
+        parts.callback(delivery.close, _CLOSE_SECONDS)
         parts.callback(delivery.drain, _DRAIN_SECONDS)
         parts.callback(ownership.settle)
         yield Daemon(service, ownership, delivery, health, metrics, web.address if config.http.enabled else None)
@@ -158,6 +159,7 @@ class Models:
         self._programs: dict[tuple[Shape, float | None, float | None], Program] = {}
 
     def __call__(self, partition: Partition, detection: Detection, load: Load) -> PartitionModel:
+        """Make the model of a partition; the first of a shape compiles, which takes seconds."""
         return PartitionModel(partition, detection, programs=self._compiled, load=load)
 
     def _compiled(self, detection: Detection) -> Program:
