@@ -161,15 +161,14 @@ class PartitionModel:
         if self._controls:
             room = min(room, self._controls[0].boundary - self.open.number)
         seeds, called = SeedCount(self.bank), set[int]()
-        crowded = len(self.slots.resident) + self.shape.rows > self.shape.call_slots
         block, turns = self.open, list[Turn]()
         while pieces and len(turns) < room:
             cut, scored = pieces[0], len(block)
             if cut.end > cut.start:
                 slots = self._find(entities, cut.start, cut.end)
                 block = block.extended(values[cut.start : cut.end], slots, float(times[cut.end - 1]))
-            if crowded:
-                called.update(block.slots.tolist())
+            if len(self.slots.resident) > self.shape.call_slots:  # else no call can have too many of them
+                called.update(block.slots.tolist(), *(turn.block.slots.tolist() for turn in turns if not called))
                 if turns and len(called - {NOWHERE}) > self.shape.call_slots:
                     break
             pieces.popleft()

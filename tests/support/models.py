@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from detector.config.detection import Detection
 from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
@@ -93,13 +93,12 @@ class DictStore:
         return model
 
 
-def rows(values: Float64, times: Float64 | None = None, entities: list[str] | None = None, start: int = 0) -> Rows:
+def rows(values: ArrayLike, times: ArrayLike | None = None, entities: list[str] | None = None, start: int = 0) -> Rows:
     """Return rows of one record each, one second apart unless `times` says otherwise."""
-    n = len(values)
-    offsets = np.arange(start, start + n, dtype=np.int64)
-    return Rows(
-        offsets, np.zeros(n, np.int32), offsets.astype(np.float64) if times is None else times, values, entities
-    )
+    values = np.asarray(values, np.float64)
+    offsets = np.arange(start, start + len(values), dtype=np.int64)
+    at = np.asarray(offsets if times is None else times, np.float64)
+    return Rows(offsets, np.zeros(len(values), np.int32), at, values, entities)
 
 
 def arrays(states: SlotStates) -> list[NDArray[Any]]:

@@ -1,0 +1,306 @@
+"""The model of a partition: a function of its log and its control records, however the log arrives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.config.detection import Detection
+from detector.config.sections import Alerting, Entities
+from detector.models.partition import _UPKEEP, PartitionModel
+from detector.models.slots import WHOLE
+from detector.types import ControlKind, ControlRecord, Rows
+from tests.support.models import DictStore, rows, small
+
+ROWS = 900
+STRICTER = Alerting(false_alarm_rate=3e-2, cool_down=2.0, reference=1500, warm_up=100)
+hosts = partial(small, tick=4.0, entities=Entities(limit=9, evict_after=50.0, forget_after=150.0))
+KEYED = hosts(alerting=Alerting(false_alarm_rate=2e-2, cool_down=60.0, reference=1000, warm_up=100))
+
+
+@cache
+def log() -> Rows:
+    """Twelve hosts of whom three fall silent and one returns; late rows, gaps, missing features, outliers."""
+    rng = np.random.default_rng(1)
+    times = 1_700_000_000.0 + np.cumsum(rng.exponential(0.7, ROWS))
+    times[400:] += 100.0
+    late = rng.random(ROWS) < 0.1
+    times[late] -= rng.uniform(0, 30, int(late.sum()))
+    names = rng.integers(0, 8, ROWS)
+    names[:60] = rng.integers(8, 11, 60)
+    names[600:620] = 9
+    names[rng.random(ROWS) < 0.02] = 11
+    values = rng.normal(0, 1, (ROWS, 3)) * [1.0, 100.0, 1e-3] + rng.choice([0, 5, 9], (ROWS, 1)) * [1.0, 100.0, 1e-3]
+    values[rng.random(ROWS) < 0.05] *= 30.0
+    values[rng.random((ROWS, 3)) < 0.15] = np.nan
+    values[np.isnan(values).all(1), 0] = 0.0
+    return rows(values, times, [f"host-{h}" for h in names.tolist()])
+
+
+def configuration(boundary: int, detection: Detection) -> ControlRecord:
+    return ControlRecord(boundary, ControlKind.CONFIGURATION, detection.to_payload())
+
+
+CONTROLS = (
+    configuration(31, hosts(alerting=STRICTER)),
+    configuration(50, hosts(alerting=STRICTER)),
+    configuration(77, hosts(rows=32)),
+    configuration(100, hosts(centroids=3, seed_rows=16)),
+)
+
+
+@dataclass
+class Told:
+    """All that a model says of a log, and what it is at the end."""
+
+    distance: list[bytes] = field(default_factory=list)
+    score: list[bytes] = field(default_factory=list)
+    anomalies: list[tuple[object, ...]] = field(default_factory=list)
+    flagged: list[int] = field(default_factory=list)
+    unscored: Counter[str] = field(default_factory=Counter)
+    late: int = 0
+    header: bytes = b""
+    slots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
+
+
+def follow(
+    controls: tuple[ControlRecord, ...],
+    size: Callable[[], int],
+    between: Callable[[PartitionModel, DictStore], PartitionModel],
+) -> Told:
+    """Feed the log in pieces, with something done after each."""
+    store, told, given, at = DictStore(), Told(), log(), 0
+    model = store.model(KEYED)
+    model.control(controls)
+    idle = 0
+    while at < ROWS:
+        progress = model.advance(given[at : at + size()])
+        told.distance.append(progress.distance.tobytes())
+        told.score.append(progress.score.tobytes())
+        told.flagged += [at + row for row in progress.flagged.tolist()]
+        for a in progress.anomalies:
+            arrays = a.expected.tobytes(), a.parts.tobytes()
+            plain = a.score, a.at_least, a.distance, a.threshold, a.model_version, a.block, a.centroid
+            told.anomalies.append((at + a.row, *plain, *arrays))
+        told.unscored += progress.unscored
+        told.late += progress.late
+        at += progress.taken
+        idle = 0 if progress.taken else idle + 1
+        assert idle < 3, "the model takes no rows"
+        model = between(model, store)
+    told.header = store.checkpoint(model)
+    told.slots = store.slots
+    told.distance, told.score = [b"".join(told.distance)], [b"".join(told.score)]
+    return told
+
+
+@cache
+def undisturbed(*, controlled: bool = False) -> Told:
+    return follow(CONTROLS if controlled else (), lambda: ROWS, lambda model, _: model)
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data(), controlled=st.booleans())
+def test_pieces_restarts_evictions_and_checkpoints_change_no_bit(data: st.DataObject, *, controlled: bool) -> None:
+    controls = CONTROLS if controlled else ()
+    draw = data.draw
+
+    def between(model: PartitionModel, store: DictStore) -> PartitionModel:
+        match draw(st.sampled_from(["nothing", "nothing", "checkpoint", "restart", "evict", "crowd out"])):
+            case "checkpoint":
+                store.checkpoint(model)
+            case "restart":
+                header = store.checkpoint(model)
+                model = store.model(KEYED, header)
+                model.control(controls[model.applied :])
+            case "evict":
+                model.evict(model.time - 20.0)
+            case "crowd out":
+                store.checkpoint(model)
+                model.evict(model.time + 1.0)
+        return model
+
+    told = follow(controls, lambda: draw(st.sampled_from([1, 3, 16, 40, 200, ROWS])), between)
+    assert told == undisturbed(controlled=controlled)
+
+
+def test_the_log_shows_what_it_is_meant_to() -> None:
+    told = undisturbed()
+    assert told.late > 20
+    assert len(told.flagged) > len(told.anomalies) > 2
+    assert told.unscored["entity_limit"] > 0
+    assert told.unscored["few_features"] > 0
+    assert told.unscored["no_model"] > 0
+    assert not {"host-8", "host-10"} & set(told.slots), "they were forgotten"
+    assert undisturbed(controlled=True).anomalies != told.anomalies
+
+
+def learned(detection: Detection, n: int = 400, seed: int = 2) -> tuple[PartitionModel, DictStore]:
+    """Return a model without entities after n plain rows, one a second, and its store."""
+    store = DictStore()
+    model = store.model(detection)
+    model.advance(rows(np.random.default_rng(seed).normal(5.0, 1.0, (n, 3))))
+    return model, store
+
+
+WHOLE_PARTITION = small(keyed=False)
+
+
+def test_rows_are_scored_at_once_and_learned_when_their_block_is_complete() -> None:
+    model, _ = learned(WHOLE_PARTITION, n=160)
+    before = model.bank.centroids.tobytes()
+    progress = model.advance(rows(np.full((3, 3), 5.0), times=np.full(3, 159.0)))
+    assert np.isfinite(progress.distance).all()
+    assert model.bank.centroids.tobytes() == before
+    model.advance(rows(np.full((1, 3), 5.0), times=np.array([200.0])))
+    assert model.bank.centroids.tobytes() != before
+
+
+def test_a_late_row_joins_the_open_block_and_is_counted() -> None:
+    model, _ = learned(WHOLE_PARTITION, n=5)
+    number, held = model.open.number, len(model.open)
+    progress = model.advance(rows(np.zeros((2, 3)), times=np.array([-100.0, 4.0])))
+    assert progress.late == 1
+    assert (model.open.number, len(model.open), model.time) == (number, held + 2, 4.0)
+
+
+def test_rows_with_few_features_and_too_many_entities_are_counted_and_not_scored() -> None:
+    model = DictStore().model(small(entities=Entities(limit=2)))
+    values = np.ones((4, 3))
+    values[1, :2] = np.nan
+    progress = model.advance(rows(values, entities=["a", "b", "c", "c"]))
+    assert progress.unscored == {"few_features": 1, "entity_limit": 2, "no_model": 1}
+    assert np.isnan(progress.score).all()
+
+
+def test_an_outlier_is_an_anomaly_once_until_the_cool_down_is_over() -> None:
+    model, _ = learned(WHOLE_PARTITION)
+    values, times = np.full((4, 3), 5.0), np.array([400.0, 401.0, 404.9, 406.0])
+    values[:, 1] = [500.0, 500.0, 500.0, 500.0]
+    progress = model.advance(rows(values, times))
+    assert progress.flagged.tolist() == [0, 1, 2, 3]
+    assert [a.row for a in progress.anomalies] == [0, 3]
+    first = progress.anomalies[0]
+    assert first.parts.argmax() == 1
+    assert first.expected == pytest.approx([5.0] * 3, abs=2.0)
+    assert first.score >= first.threshold == pytest.approx(2.0)
+    assert progress.top is not None
+    assert progress.top.score == progress.score.max()
+
+
+def test_nothing_is_an_anomaly_while_the_slot_or_the_reference_warms_up() -> None:
+    patient = small(keyed=False, warm_up=10_000)
+    model, _ = learned(patient)
+    assert model.slots_warming_up == 1
+    assert not model.advance(rows(np.full((1, 3), 1e6), times=np.array([400.0]))).flagged.size
+    model, _ = learned(WHOLE_PARTITION, n=90)
+    assert not model.advance(rows(np.full((1, 3), 1e6), times=np.array([90.0]))).flagged.size
+
+
+def test_what_is_far_out_does_not_enter_the_reference() -> None:
+    model, _ = learned(WHOLE_PARTITION)
+    total = model.reference.counts[-900:].sum()
+    model.advance(rows(np.full((64, 3), 1e9), times=np.full(64, 400.0)))
+    assert model.reference.counts[-900:].sum() == pytest.approx(total, rel=0.2, abs=1.0)
+
+
+def test_a_configuration_of_the_same_form_keeps_the_state() -> None:
+    model, _ = learned(WHOLE_PARTITION, n=160)
+    model.control([configuration(16, small(keyed=False, alerting=STRICTER))])
+    model.advance(rows(np.ones((1, 3)), times=np.array([160.0])))
+    assert model.advance(rows(np.ones((1, 3)), times=np.array([160.0]))).taken == 1
+    assert model.detection.alerting == STRICTER
+    assert (model.model_version, model.applied) == (1, 1)
+    assert model.bank.rows_learned[0] == 160
+
+
+def test_another_form_begins_cold_and_forgets_the_old_entities() -> None:
+    store = DictStore()
+    model = store.model(KEYED)
+    model.advance(rows(np.random.default_rng(3).normal(size=(160, 3)), entities=["a", "b"] * 80))
+    store.checkpoint(model)
+    model.control([configuration(model.open.number + 1, small(centroids=3, seed_rows=16))])
+    values, entities = np.ones((30, 3)), ["c"] * 30
+    times = 170.0 + np.arange(30)
+    taken = model.advance(rows(values, times, entities)).taken
+    assert 0 < taken < 30 or model.detection.model.centroids == 3
+    model.advance(rows(values[taken:], times[taken:], entities[taken:]))
+    assert (model.model_version, model.applied, model.shape.centroids) == (2, 1, 3)
+    assert {"a", "b"} <= set(model.copying.forgotten)
+    store.checkpoint(model)
+    assert set(store.slots) == {"c"}
+
+
+def test_calls_take_only_so_many_slots_and_larger_blocks_fit_a_bank_that_knew_smaller_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("detector.models.shape._CALL_SLOTS", 20)
+    model = DictStore().model(small(features=5, centroids=2, rows=16))
+    entities = [f"e{i}" for i in range(40)]
+    model.advance(rows(np.random.default_rng(4).normal(size=(40, 5)), np.zeros(40), entities))
+    model.control([configuration(3, small(features=5, centroids=2, rows=48))])
+    more = rows(np.random.default_rng(5).normal(size=(96, 5)), np.zeros(96), [f"e{i}" for i in range(96)])
+    at = 0
+    while at < 96:
+        at += model.advance(more[at:96]).taken
+    assert model.shape.rows == 48
+    assert len(model.slots) == 96
+
+
+def test_a_forgotten_entity_returns_as_a_new_one_and_an_evicted_one_as_it_was() -> None:
+    detection = small(entities=Entities(evict_after=10.0, forget_after=1000.0))
+    store = DictStore()
+    model = store.model(detection)
+    rng = np.random.default_rng(6)
+    model.advance(rows(rng.normal(size=(320, 3)), entities=["a"] * 320))
+    model.advance(rows(rng.normal(size=(16, 3)), np.full(16, 400.0), ["b"] * 16))
+    assert model.evict(390.0) == 0, "what the store has not yet stays"
+    store.checkpoint(model)
+    was = store.slots["a"][1]
+    assert model.evict(390.0) == 1
+    assert "a" in model.slots.evicted
+    model.slots.find(["a"])
+    assert model.bank.pack(np.array([model.slots.resident["a"]]))[0] == was
+    model.advance(rows(rng.normal(size=(600, 3)), 400.0 + 3.0 * np.arange(600), ["b"] * 600))
+    assert "a" not in model.slots
+    store.checkpoint(model)
+    assert set(store.slots) == {"b"}
+    assert np.isnan(model.advance(rows(np.ones((1, 3)), np.array([2300.0]), ["a"])).score[0])
+
+
+def test_dead_centroids_are_split_at_upkeep() -> None:
+    model = DictStore().model(small(keyed=False, tick=1e9))
+    rng = np.random.default_rng(7)
+    last = 16 * _UPKEEP - 1
+    model.advance(rows(rng.normal(8.0, 1.0, (last, 3))))
+    reseeds = model.reseeds
+    model.bank.masses[0, 1] = 0.0
+    model.advance(rows(rng.normal(8.0, 1.0, (1, 3)), [last]))
+    assert model.reseeds == reseeds + 1
+    assert model.centroids_active == 4
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 3])
+def test_fewer_distinct_rows_than_centroids_leave_some_without_mass(distinct: int) -> None:
+    model = DictStore().model(small(keyed=False, tick=1e9))
+    model.advance(rows(np.repeat(np.arange(distinct, dtype=np.float64), 3).reshape(-1, 3)[np.arange(640) % distinct]))
+    assert model.centroids_active == distinct
+    assert model.reseeds == 0
+    assert np.isfinite(model.bank.centroids[0]).all()
+
+
+def test_the_last_rows_of_data_that_end_can_be_learned() -> None:
+    model = DictStore().model(WHOLE_PARTITION)
+    model.advance(rows(np.random.default_rng(8).normal(size=(9, 3)), np.zeros(9)))
+    model.finish()
+    assert len(model.open) == 0
+    assert model.bank.rows_learned[0] == 9
+    assert model.centroids_active > 1
+    assert model.slots.names[0] == WHOLE
