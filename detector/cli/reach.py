@@ -13,6 +13,7 @@ from detector.config.secrecy import shown_url
 from detector.config.sections import Config, KafkaSink, KafkaSource, Registry, Tls, WebhookSink
 from detector.config.tls import reveal, tls_context
 from detector.errors import ConfigError, SinkError, SourceError
+from detector.telemetry.clock import SystemClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def _broker(config: Config) -> Iterator[Reached]:
         from detector.sources.kafka import probe  # noqa: PLC0415 - kafka-python is slow to import
 
         code = SourceError.exit_code if reads else SinkError.exit_code
-        yield Reached("Kafka", ", ".join(config.kafka.bootstrap_servers), probe(config.kafka), code)
+        yield Reached("Kafka", ", ".join(config.kafka.bootstrap_servers), probe(config.kafka, SystemClock()), code)
 
 
 def _registry(config: Config) -> Iterator[Reached]:

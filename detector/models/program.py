@@ -155,10 +155,8 @@ class Program:
 
     def warm_up(self) -> None:
         """Compile now rather than at the first row."""
-        stack, _, (flat, traits, learned_at) = self._signature()
-        zeros = [np.zeros(spec.shape, spec.dtype.as_numpy_dtype) for spec in (*stack, flat, traits, learned_at)]
-        centroids = zeros[6].reshape(-1, self.shape.centroids, self.shape.features)
-        self(Stack(*zeros[:6], 0), SlotStates(centroids, *zeros[7:]))
+        stack, blocks, state = self._signature()
+        self._compiled(*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), (stack, blocks, state)))
 
     def _signature(self) -> Tensor:
         shape, slots = self.shape, self.shape.call_slots + 1

@@ -30,7 +30,7 @@ from kafka.structs import MemberState, OffsetAndMetadata
 from detector.config.kafka_client import TOKEN_PROVIDERS, client_arguments
 from detector.config.sections import Kafka
 from detector.config.sections import KafkaSource as Section
-from detector.errors import LogChangedError
+from detector.errors import LogChangedError, SourceError
 from detector.protocols import Assignment, Clock
 from detector.sources import kafka_log
 from detector.sources.client_log import ClientLog, Handover
@@ -93,15 +93,13 @@ class KafkaSource:
     def start(self, assignment: Assignment) -> None:
         """Remember whom to tell; the broker is first asked inside `poll`."""
         self._ownership.tell(assignment)
-        self._client_log.attach()
 
     def poll(self, timeout: float) -> Sequence[Batch]:
         """Return what has arrived, waiting at most `timeout` seconds for the first; see the class for what it raises.
 
         While no broker can be reached, or the group shares the partitions anew, it waits a few seconds all the same.
         """
-        if self._consumer is None:
-            self._consumer = self._connect()
+        self.connect()
         self._settle()
         batches = [self._batch(key, records) for key, records in self._fetch(timeout).items()]
         if self._metadata_is_new:
@@ -179,7 +177,11 @@ class KafkaSource:
 
     # --- records
 
-    def _connect(self) -> Any:
+    def connect(self) -> None:
+        """Reach a broker and log in, if that is not done; SourceError where it cannot be."""
+        if self._consumer is not None:
+            return
+        self._client_log.attach()
         self._client_log.forget()
         try:
             consumer = KafkaConsumer(
@@ -198,7 +200,7 @@ class KafkaSource:
         pattern = f"(?:{self._config.pattern})\\Z" if self._config.pattern is not None else None
         consumer.subscribe(topics=list(self._config.topics or ()), pattern=pattern, listener=_Listener(self))
         self._client.cluster.add_listener(self._metadata_arrived)
-        return consumer
+        self._consumer = consumer
 
     def _make_client(self, **settings: Any) -> Any:
         self._client = KafkaNetClient(**settings)
@@ -260,14 +262,19 @@ class KafkaSource:
     def _take_over(self, partition: Partition) -> None:
         key = TopicPartition(*partition)
         try:
-            log = kafka_log.facts(self._consumer, self._client.cluster, key, self._diverged.get(partition))
-            start = kafka_log.beginning(self._consumer, key, log, self._config.start)
+            log = kafka_log.facts(
+                self._consumer,
+                self._client.cluster,
+                key,
+                known_end=self._diverged.get(partition),
+                start=self._config.start,
+            )
         except RetriableError as error:
             raise self._trouble.silent(partition) from error
         except KafkaError as error:
             raise self._trouble.explain(error) from error
         position = self._ownership.take_over(partition, log)
-        offset = start if position is None else position.offset
+        offset = log.start if position is None else position.offset
         if not log.earliest <= offset <= log.end:
             self._ownership.revoke(partition)
             message = (
@@ -341,6 +348,18 @@ class KafkaSource:
             text = "offsets could not be committed; the next checkpoint tries again"
             _log.warning(text, partitions=partitions, error=str(answer))
             self._commit_failed()
+
+
+def probe(kafka: Kafka, clock: Clock) -> str | None:
+    """Reach a broker and log in, as the source does; return what is in the way, or None."""
+    source = KafkaSource(Section(topics=["any"]), kafka, clock=clock)
+    try:
+        source.connect()
+    except SourceError as error:
+        return str(error)
+    finally:
+        source.close()
+    return None
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python ships no types

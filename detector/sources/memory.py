@@ -50,7 +50,8 @@ class MemoryLog:
     def facts(self, partition: Partition) -> LogFacts:
         """Return what a member learns when it takes the partition over."""
         offset, store = self.committed.get(partition, (None, ""))
-        return LogFacts(self.topic_id, self.earliest.get(partition, 0), self.end(partition), offset, store)
+        earliest = self.earliest.get(partition, 0)
+        return LogFacts(self.topic_id, earliest, self.end(partition), offset, store, start=earliest)
 
 
 class MemorySource:

@@ -17,9 +17,9 @@ from detector.protocols import Source
 from detector.sources.file import FileSource
 from detector.sources.kafka import KafkaSource
 from detector.sources.memory import MemoryLog, MemorySource
+from detector.telemetry.clock import SystemClock
 from detector.types import Partition
 from tests.support.broker import Cluster
-from tests.support.clock import SystemClock
 
 RECORDS = 300
 

@@ -7,7 +7,7 @@ from random import Random
 
 from detector import decoding
 from detector.alerts.raising import Raising
-from detector.app import Models, SystemClock
+from detector.app import Models
 from detector.config.detection import Detection
 from detector.models.progress import Progress
 from detector.observing import Observing
@@ -18,6 +18,7 @@ from detector.protocols import PartitionStore
 from detector.sources.memory import MemoryLog, MemorySource
 from detector.store.memory import MemoryStore
 from detector.store.writer import Writer
+from detector.telemetry.clock import SystemClock
 from detector.telemetry.metrics import Metrics
 from detector.types import Partition, Position, Rows
 

@@ -11,7 +11,7 @@ from detector.config.sections import KafkaSource as Section
 from detector.errors import ConfigError
 from detector.sources.kafka import KafkaSource
 from detector.sources.kafka_arguments import consumer_arguments
-from tests.support.clock import SystemClock
+from detector.telemetry.clock import SystemClock
 
 SECTION = Section(topics=["events"])
 

@@ -1,4 +1,4 @@
-"""The computer's clock, for what runs in real time."""
+"""The computer's own clocks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import time
 
 
 class SystemClock:
+    """The real clocks (`protocols.Clock`)."""
+
     def now(self) -> float:
+        """Return epoch seconds."""
         return time.time()
 
     def monotonic(self) -> float:
+        """Return seconds that never run backwards."""
         return time.monotonic()
