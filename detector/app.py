@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from detector.store.continuity import Policy
 from detector.store.sqlite import SqliteStore
 from detector.store.writer import Writer
 from detector.telemetry import logs
+from detector.telemetry.clock import SystemClock
 from detector.telemetry.health import BlockReason, Health
 from detector.telemetry.metrics import Metrics
 from detector.types import Partition
@@ -41,18 +41,6 @@ log = structlog.get_logger(__name__)
 
 _DRAIN_SECONDS = 3.0
 _CLOSE_SECONDS = 2.0
-
-
-class SystemClock:
-    """The real clocks."""
-
-    def now(self) -> float:
-        """Epoch seconds."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds that never run backwards."""
-        return time.monotonic()
 
 
 def run(config: sections.Config) -> int:
