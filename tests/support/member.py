@@ -15,7 +15,7 @@ from detector.observing import Observing
 from detector.owned import Owned
 from detector.ownership import Ownership
 from detector.pipeline import Pipeline
-from detector.protocols import Clock, Decoder, PartitionStore, Source, Store
+from detector.protocols import Decoder, PartitionStore, Store
 from detector.sources.memory import MemoryLog, MemorySource
 from detector.store.continuity import Policy
 from detector.store.writer import Writer
@@ -56,16 +56,16 @@ class Member:
         store: Store,
         detection: Detection,
         *,
-        source: Source | None = None,
+        source: MemorySource | None = None,
         decoders: Callable[[Detection], Decoder] = json_decoder,
-        clock: Clock | None = None,
+        clock: TurnedClock | None = None,
         policy: Policy = "stop",
         replayable: bool = True,
         fingerprint: str = "test",
         letters_to_topic: bool = False,
         interval: float = 10.0,
     ) -> None:
-        self.source = MemorySource(log)
+        self.source = source or MemorySource(log)
         self.clock = clock or TurnedClock()
         self.metrics = Metrics()
         self.observing = Observing(self.metrics, self.clock.now)
@@ -87,7 +87,7 @@ class Member:
             commit=self.source.commit,
         )
         self.pipeline = Pipeline(
-            source or self.source,
+            self.source,
             self.ownership.owned,
             alerts=Raising(["sink"]),
             writer=self.writer,
@@ -97,7 +97,7 @@ class Member:
             checkpoint_interval=interval,
         )
         self._log = log
-        (source or self.source).start(self.ownership)
+        self.source.start(self.ownership)
 
     def __enter__(self) -> Self:
         return self
