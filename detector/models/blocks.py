@@ -6,12 +6,12 @@ a new tick; the row that opens the tick belongs to the next block. A late row jo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from detector.types import Float32, Float64, Int64
+from detector.types import Bool, Float32, Float64, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,14 @@ class Block:
     number   counts the partition's blocks from 0
     rows     float32 [n, D]
     slots    int64   [n]      slot numbers; -1 = the row has none (too many entities)
+    usable   bool    [n]      the row has a slot and at least half its features: it is scored, and may be learned
     time     the partition's event time at the last row, epoch seconds
     """
 
     number: int
     rows: Float32
     slots: Int64
+    usable: Bool
     time: float
 
     def __len__(self) -> int:
@@ -35,13 +37,27 @@ class Block:
     @classmethod
     def empty(cls, number: int, features: int, time: float) -> Block:
         """Return a block that has no rows yet."""
-        return cls(number, np.zeros((0, features), np.float32), np.zeros(0, np.int64), time)
+        nothing = np.zeros((0, features), np.float32)
+        return cls(number, nothing, np.zeros(0, np.int64), np.zeros(0, np.bool_), time)
 
-    def extended(self, rows: Float32, slots: Int64, time: float) -> Block:
+    def extended(self, rows: Float32, slots: Int64, usable: Bool, time: float) -> Block:
         """Return this block with rows added."""
-        return replace(
-            self, rows=np.concatenate([self.rows, rows]), slots=np.concatenate([self.slots, slots]), time=time
+        if not len(self):
+            return Block(self.number, rows, slots, usable, time)
+        return Block(
+            self.number,
+            np.concatenate([self.rows, rows]),
+            np.concatenate([self.slots, slots]),
+            np.concatenate([self.usable, usable]),
+            time,
         )
+
+
+def usable(rows: Float32, slots: Int64) -> Bool:
+    """Tell which rows [n, D] can be scored: those with a slot and at least half their features."""
+    observed = np.isfinite(rows).sum(1)
+    enough: Bool = (2 * observed >= rows.shape[1]) & (slots >= 0)
+    return enough
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from detector.config.detection import Detection
 from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
-from detector.models.blocks import Block
+from detector.models.blocks import Block, usable
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, SlotStates, StackScores
 from detector.models.shape import STACK, Shape, shape_of
 from detector.models.slots import WHOLE
-from detector.models.stacking import Turn, assemble, usable
+from detector.models.stacking import Turn, assemble
 from detector.types import Float32, Float64, Partition, Rows
 
 _NO_TICK = 1e300
@@ -223,8 +223,9 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             turns = list(_turns(values[start : start + size].astype(np.float32), shape))
             stack, _ = assemble(turns, shape, 1)
             distance, *rest = self._model.program(stack, states)[0]
-            judged = [np.where(turn.usable, distance[t, : len(turn.block)], np.nan) for t, turn in enumerate(turns)]
-            others = [np.concatenate([f[t, : len(turn.block)] for t, turn in enumerate(turns)]) for f in rest]
+            blocks = [turn.block for turn in turns]
+            judged = [np.where(block.usable, distance[t, : len(block)], np.nan) for t, block in enumerate(blocks)]
+            others = [np.concatenate([f[t, : len(block)] for t, block in enumerate(blocks)]) for f in rest]
             results.append((np.concatenate(judged).astype(np.float32), *others))
         return StackScores(*(np.concatenate(field) for field in zip(*results, strict=True)))
 
@@ -232,8 +233,8 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
 def _turns(rows: Float32, shape: Shape) -> Iterator[Turn]:
     for start in range(0, len(rows), shape.rows):
         part = rows[start : start + shape.rows]
-        block = Block(0, part, np.zeros(len(part), np.int64), 0.0)
-        yield Turn(block, usable(block), 0, start, complete=False)
+        slots = np.zeros(len(part), np.int64)
+        yield Turn(Block(0, part, slots, usable(part, slots), 0.0), 0, start, complete=False)
 
 
 def _labels(scores: StackScores) -> NDArray[np.int32]:

@@ -15,22 +15,22 @@ import numpy as np
 
 from detector.config.detection import Detection
 from detector.models.bank import Bank
-from detector.models.blocks import Block, Cut, cuts, event_times
+from detector.models.blocks import Block, Cut, cuts, event_times, usable
 from detector.models.copying import Copying
 from detector.models.header import Header, float64
 from detector.models.planting import Planting
 from detector.models.program import Program, StackScores
-from detector.models.progress import Anomaly, Progress, Tally
-from detector.models.reference import Reference
+from detector.models.progress import UNSCORED, Anomaly, Progress, Tally
+from detector.models.reference import Reference, placed
 from detector.models.shape import STACK, Shape, form, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
-from detector.models.stacking import SeedCount, Turn, assemble, distinct, usable
+from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.types import Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
 
 _UPKEEP = 64
 """Dead centroids are split and entities forgotten at every such multiple of blocks; no stack crosses one."""
 
-_OUTLYING_DECADES = 2.0
+_OUTLYING = 0.01
 """Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
 
 
@@ -86,7 +86,7 @@ class PartitionModel:
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
-        self.open = self.open.extended(rows, slots, self.time)
+        self.open = self.open.extended(rows, slots, usable(rows, slots), self.time)
 
     def header(self) -> bytes:
         """Return what `restore` takes, as of now."""
@@ -145,7 +145,7 @@ class PartitionModel:
     def finish(self) -> None:
         """Learn the open block as it is, and seed from the rows there are: for data that end, which no log does."""
         if len(self.open):
-            turn = Turn(self.open, usable(self.open), len(self.open), 0, complete=True)
+            turn = Turn(self.open, len(self.open), 0, complete=True)
             self._run([turn], np.zeros(0), Tally(0))
         slots = self.slots.resident_slots()
         self.copying.before_change(slots)
@@ -160,19 +160,23 @@ class PartitionModel:
         room = min(STACK, _UPKEEP - self.open.number % _UPKEEP)
         if self._controls:
             room = min(room, self._controls[0].boundary - self.open.number)
+        first, last = pieces[0].start, pieces[min(room, len(pieces)) - 1].end
+        slots = self._find(entities, first, last)
+        can = usable(values[first:last], slots)
         seeds, called = SeedCount(self.bank), set[int]()
         block, turns = self.open, list[Turn]()
         while pieces and len(turns) < room:
             cut, scored = pieces[0], len(block)
+            rows = slice(cut.start - first, cut.end - first)
             if cut.end > cut.start:
-                slots = self._find(entities, cut.start, cut.end)
-                block = block.extended(values[cut.start : cut.end], slots, float(times[cut.end - 1]))
+                time = float(times[cut.end - 1])
+                block = block.extended(values[cut.start : cut.end], slots[rows], can[rows], time)
             if len(self.slots.resident) > self.shape.call_slots:  # else no call can have too many of them
-                called.update(block.slots.tolist(), *(turn.block.slots.tolist() for turn in turns if not called))
+                called.update(block.slots.tolist())
                 if turns and len(called - {NOWHERE}) > self.shape.call_slots:
                     break
             pieces.popleft()
-            turns.append(Turn(block, usable(block), scored, cut.start, cut.complete))
+            turns.append(Turn(block, scored, cut.start, cut.complete))
             if not cut.complete or seeds.fills(turns[-1]):
                 break
             block = Block.empty(block.number + 1, self.shape.features, block.time)
@@ -191,13 +195,21 @@ class PartitionModel:
         scores, states = self.program(stack, self.bank.gather(called))
         if turns[0].complete:
             self.bank.scatter(called, states)
+        distances = [
+            np.where(turn.block.usable, scores.distance[t, : len(turn.block)], np.float32(np.nan))
+            for t, turn in enumerate(turns)
+        ]
+        places, start = placed(np.concatenate(distances)), 0
         for t, turn in enumerate(turns):
-            n = len(turn.block)
-            distance = np.where(turn.usable, scores.distance[t, :n], np.float32(np.nan))
-            score, at_least = self.reference.score(distance)
-            self._observe(turn, _Scored(t, scores, distance, score, at_least), times, tally)
+            at = places.part(slice(start, start + len(turn.block)))
+            start += len(turn.block)
+            rates = np.where(np.isnan(distances[t]), UNSCORED, self.reference.rates(at))
+            warm = turn.block.usable & (self.bank.rows_learned[turn.block.slots] >= self.detection.model.warm_up)
+            self._observe(turn, _Scored(t, scores, distances[t], rates, self.reference.least_rate), warm, times, tally)
             if turn.complete:
-                self._learned(turn, distance, score)
+                normal = warm & (rates > _OUTLYING * self.detection.alerting.false_alarm_rate)
+                self.reference.learn(at.bins[normal])
+                self._learned(turn)
             else:
                 self.open = turn.block
 
@@ -205,7 +217,7 @@ class PartitionModel:
         """Advance the running state by the rows that are new."""
         slots = np.concatenate([turn.block.slots[turn.scored :] for turn in turns])
         rows = np.concatenate([turn.block.rows[turn.scored :] for turn in turns])
-        can = np.concatenate([turn.usable[turn.scored :] for turn in turns])
+        can = np.concatenate([turn.block.usable[turn.scored :] for turn in turns])
         placed = slots != NOWHERE
         start = turns[-1].end - len(slots)
         self.bank.last_seen[slots[placed]] = times[start : start + len(slots)][placed]
@@ -213,55 +225,47 @@ class PartitionModel:
         tally.unscored["entity_limit"] += len(slots) - int(placed.sum())
         tally.unscored["few_features"] += int(placed.sum()) - int(can.sum())
 
-    def _observe(self, turn: Turn, scored: _Scored, times: Float64, tally: Tally) -> None:
+    def _observe(self, turn: Turn, scored: _Scored, warm: Bool, times: Float64, tally: Tally) -> None:
         """Tell what the turn's new rows are."""
         new, rows = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
-        slots, score = turn.block.slots[new], scored.score[new]
-        tally.distance[rows], tally.score[rows] = scored.distance[new], score
-        if not len(score):
+        rates = scored.rates[new]
+        tally.distance[rows], tally.rates[rows] = scored.distance[new], rates
+        if not len(rates):
             return
-        alerting, model = self.detection.alerting, self.detection.model
-        threshold = -math.log10(alerting.false_alarm_rate)
+        alerting = self.detection.alerting
 
         def describe(i: int) -> Anomaly:
+            threshold = -math.log10(alerting.false_alarm_rate)
             return scored.anomaly(turn.scored + i, turn.start + i, threshold, self.model_version, turn.block.number)
 
-        highest = int(np.argmax(np.nan_to_num(score, nan=-1.0)))
-        if score[highest] > (tally.top.score if tally.top is not None else -1.0):
-            tally.top = describe(highest)
-        if not score[highest] >= threshold or self.reference.total < alerting.warm_up:
+        rarest = int(rates.argmin())
+        if rates[rarest] <= 1.0 and (tally.top is None or -math.log10(rates[rarest]) > tally.top.score):
+            tally.top = describe(rarest)
+        if rates[rarest] > alerting.false_alarm_rate or self.reference.total < alerting.warm_up:
             return
-        for i in np.flatnonzero(score >= threshold).tolist():
-            slot, time = slots[i], times[turn.start + i]
-            if self.bank.rows_learned[slot] < model.warm_up:
-                continue
+        for i in np.flatnonzero((rates <= alerting.false_alarm_rate) & warm[new]).tolist():
+            slot, time = turn.block.slots[turn.scored + i], times[turn.start + i]
             tally.flagged.append(turn.start + i)
             if time >= self.bank.cool_until[slot]:
                 self.bank.cool_until[slot] = time + alerting.cool_down
                 tally.anomalies.append(describe(i))
 
-    def _learned(self, turn: Turn, distance: Float32, score: Float64) -> None:
+    def _learned(self, turn: Turn) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
-        slots, rows = turn.block.slots[turn.usable], turn.block.rows[turn.usable]
-        self._refer(slots, distance[turn.usable], score[turn.usable])
+        slots = turn.block.slots[turn.block.usable]
         present, group = distinct(slots, self.bank.capacity)
         self.bank.rows_learned[present] += np.bincount(group, minlength=len(present))
         self.open = Block.empty(turn.block.number + 1, self.shape.features, turn.block.time)
         if self.bank.pool.used:
             gathering = self.bank.unseeded(slots)
-            self.bank.pool.append(self.bank.seeds[slots[gathering]], rows[gathering])
+            rows = turn.block.rows[turn.block.usable][gathering]
+            self.bank.pool.append(self.bank.seeds[slots[gathering]], rows)
             self._planting.seed(present)
         if self.open.number % _UPKEEP == 0:
             self.reseeds += self._planting.split_dead(present, self.open.number)
             self._forget(turn.block.time - self.detection.entities.forget_after)
 
     # --- at block boundaries
-
-    def _refer(self, slots: Int64, distance: Float32, score: Float64) -> None:
-        """Let the reference learn usable rows: neither slots still warming up, nor what is far out, are normal."""
-        warm = self.bank.rows_learned[slots] >= self.detection.model.warm_up
-        outlying = score >= _OUTLYING_DECADES - math.log10(self.detection.alerting.false_alarm_rate)
-        self.reference.learn(distance[warm & ~outlying])
 
     def _forget(self, before: float) -> None:
         stale = self.slots.stale(before)
@@ -312,16 +316,16 @@ class _Scored(NamedTuple):
     turn: int
     of: StackScores
     distance: Float32
-    score: Float64
-    at_least: Bool
+    rates: Float64
+    least_rate: float
 
     def anomaly(self, at: int, row: int, threshold: float, version: int, block: int) -> Anomaly:
         """Describe the row at place `at` of the block."""
-        t = self.turn
+        t, rate = self.turn, float(self.rates[at])
         return Anomaly(
             row=row,
-            score=float(self.score[at]),
-            at_least=bool(self.at_least[at]),
+            score=-math.log10(rate),
+            at_least=rate <= self.least_rate,
             distance=float(self.distance[at]),
             threshold=threshold,
             model_version=version,

@@ -9,6 +9,9 @@ import numpy as np
 
 from detector.types import Float32, Float64, Int64
 
+UNSCORED = 2.0
+"""Stands for the rate of a row that is not scored."""
+
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
@@ -56,11 +59,11 @@ class Progress:
 
 
 class Tally:
-    """Gathers the progress of one batch of n rows, block by block."""
+    """Gathers the progress of one batch of n rows, block by block. A rate above 1 is that of a row not scored."""
 
     def __init__(self, rows: int) -> None:
         self.distance = np.full(rows, np.nan, np.float32)
-        self.score = np.full(rows, np.nan)
+        self.rates = np.full(rows, UNSCORED)
         self.flagged: list[int] = []
         self.anomalies: list[Anomaly] = []
         self.top: Anomaly | None = None
@@ -69,8 +72,8 @@ class Tally:
     def progress(self, taken: int, late: int) -> Progress:
         """Return the result for the first `taken` rows."""
         flagged = np.array(self.flagged, np.int64)
-        self.unscored["no_model"] = int(np.isnan(self.distance[:taken]).sum()) - self.unscored.total()
+        rates = self.rates[:taken]
+        score = np.where(rates <= 1.0, -np.log10(rates), np.nan)
+        self.unscored["no_model"] = int((rates > 1.0).sum()) - self.unscored.total()
         unscored = Counter({reason: n for reason, n in self.unscored.items() if n})
-        return Progress(
-            taken, self.distance[:taken], self.score[:taken], flagged, self.anomalies, self.top, unscored, late
-        )
+        return Progress(taken, self.distance[:taken], score, flagged, self.anomalies, self.top, unscored, late)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detector.types import Bool, Float32, Float64
+from detector.types import Float32, Float64, Int64
 
 _PER_OCTAVE = 32
 _OCTAVES = 60
@@ -47,6 +47,33 @@ class _Tail:
         return rates if self.shape > 0 else np.where(grown > 0, rates, 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Distances on the reference's scale, which never changes.
+
+    distance  float64 [n]
+    bins      int64   [n]  NaN is in the lowest
+    beyond    float64 [n]  how much of its bin lies further out
+    """
+
+    distance: Float64
+    bins: Int64
+    beyond: Float64
+
+    def part(self, rows: slice) -> Placed:
+        """Return some of them."""
+        return Placed(self.distance[rows], self.bins[rows], self.beyond[rows])
+
+
+def placed(distance: Float32) -> Placed:
+    """Find the places of distances [n]."""
+    far = distance.astype(np.float64)
+    position = np.log2(np.fmax(far, _LOWEST) / _LOWEST) * _PER_OCTAVE
+    position = np.minimum(position, _BINS - 1e-6)
+    bins = position.astype(np.int64)
+    return Placed(far, bins, 1.0 - (position - bins))
+
+
 @dataclass(slots=True)
 class Reference:
     """A decaying histogram of distances on a logarithmic scale, 32 bins an octave.
@@ -63,53 +90,51 @@ class Reference:
     def __post_init__(self) -> None:
         self._fit()
 
+    @property
+    def least_rate(self) -> float:
+        """The least rate that so many distances support."""
+        return 1.0 / (_BEYOND * (self.total + 1.0))
+
     def restore(self, counts: Float64) -> None:
         """Take up saved counts [bins]."""
         self.counts = counts
         self._fit()
 
-    def score(self, distance: Float32) -> tuple[Float64, Bool]:
-        """Return (score, at_least) of each distance [n]; a score of NaN where the distance is NaN."""
-        far = distance.astype(np.float64)
-        position = np.clip(np.log2(np.maximum(far, _LOWEST) / _LOWEST) * _PER_OCTAVE, 0, _BINS - 1e-6)
-        position = np.where(np.isnan(far), 0.0, position)
-        bin_ = position.astype(np.int64)
-        rate = (self._above[bin_ + 1] + (1.0 - (position - bin_)) * self.counts[bin_] + 1.0) / (self.total + 1.0)
+    def rates(self, at: Placed) -> Float64:
+        """Return the rate of events at least as far out as each distance [n], no less than `least_rate`."""
+        rates = (self._above[at.bins + 1] + at.beyond * self.counts[at.bins] + 1.0) / (self.total + 1.0)
         if self._tail is not None:
-            beyond = far > self._tail.start
-            rate[beyond] = self._tail.rates(far[beyond])
-        floor = 1.0 / (_BEYOND * (self.total + 1.0))
-        at_least = rate < floor
-        score = -np.log10(np.minimum(np.maximum(rate, floor), 1.0))
-        return np.where(np.isnan(far), np.nan, score), at_least
+            in_tail = at.distance > self._tail.start
+            rates[in_tail] = self._tail.rates(at.distance[in_tail])
+        return np.clip(rates, self.least_rate, 1.0)
 
-    def learn(self, distance: Float32) -> None:
-        """Add the distances [n] of a block; NaN is passed over."""
-        known = distance[np.isfinite(distance)].astype(np.float64)
-        if not len(known):
-            return
-        position = np.log2(np.maximum(known, _LOWEST) / _LOWEST) * _PER_OCTAVE
-        added = np.bincount(np.minimum(position.astype(np.int64), _BINS - 1), minlength=_BINS)
-        self.counts = self.counts * 2.0 ** (-len(known) / self.half_life) + added
-        self._fit()
+    def learn(self, bins: Int64) -> None:
+        """Add the distances of a block, by their bins [n]."""
+        if len(bins):
+            added = np.bincount(bins, minlength=_BINS)
+            self.counts = self.counts * 2.0 ** (-len(bins) / self.half_life) + added
+            self._fit()
 
     def _fit(self) -> None:
-        above = np.concatenate([np.cumsum(self.counts[::-1])[::-1], [0.0]])
-        self._above, self.total = above, float(above[0])
+        self._above = np.zeros(_BINS + 1)
+        np.cumsum(self.counts[::-1], out=self._above[-2::-1])
+        self.total = float(self._above[0])
         self._tail = self._fit_tail()
 
     def _fit_tail(self) -> _Tail | None:
         if self.total * _TAIL < _LEAST_EXCESSES:
             return None
-        first = int(np.searchsorted(-self._above, -_TAIL * self.total, side="left"))
+        # The first bin from which on no more than the tail's share is held.
+        first = _BINS + 1 - int(np.searchsorted(self._above[::-1], _TAIL * self.total, side="right"))
         first = min(first, _BINS - 1)
-        held = self._above[first]
+        held = float(self._above[first])
         if held <= 0:
             return None
         start = float(_EDGES[first])
+        # No dot product: its bits depend on which BLAS kernel a processor gets.
         excess, weight = _CENTRES[first:] - start, self.counts[first:]
-        mean = float(excess @ weight) / held
-        variance = float(((excess - mean) ** 2) @ weight) / held
+        mean = float((excess * weight).sum()) / held
+        variance = float(((excess - mean) ** 2 * weight).sum()) / held
         if variance <= 0 or not math.isfinite(variance):
             return None
         ratio = mean * mean / variance

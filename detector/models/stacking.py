@@ -11,7 +11,7 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.program import Stack
 from detector.models.shape import STACK, Shape
-from detector.types import Bool, Int64
+from detector.types import Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,12 @@ class Turn:
     """One block of a stack.
 
     block      with its new rows
-    usable     bool [n]  the row has a slot and at least half its features: it is scored, and may be learned
     scored     rows of the block that were scored in an earlier call
     start      number of the first new row in the batch
     complete   whether the block ends with these rows
     """
 
     block: Block
-    usable: Bool
     scored: int
     start: int
     complete: bool
@@ -35,13 +33,6 @@ class Turn:
     def end(self) -> int:
         """Number of the row behind the last new one in the batch."""
         return self.start + len(self.block) - self.scored
-
-
-def usable(block: Block) -> Bool:
-    """Tell which rows of a block can be scored: those with a slot and at least half their features."""
-    observed = np.isfinite(block.rows).sum(1)
-    enough: Bool = (2 * observed >= block.rows.shape[1]) & (block.slots >= 0)
-    return enough
 
 
 def distinct(numbers: Int64, limit: int) -> tuple[Int64, Int64]:
@@ -81,7 +72,7 @@ def assemble(turns: Sequence[Turn], shape: Shape, capacity: int) -> tuple[Stack,
         rows[t, :n], slot[t, :n] = turn.block.rows, local[start : start + n]
         present, inverse = distinct(local[start : start + n], nobody + 1)
         members[t, : len(present)], group[t, :n] = present, inverse
-        learns[t, :n] = turn.usable & turn.complete
+        learns[t, :n] = turn.block.usable & turn.complete
         time[t] = turn.block.time
         start += n
     return Stack(rows, slot, group, members, learns, time, len(turns)), called
@@ -98,7 +89,7 @@ class SeedCount:
         """Count the rows of one more complete block; True when some slot has all its seed rows with them."""
         if not self._bank.pool.used:
             return False
-        slots = turn.block.slots[turn.usable]
+        slots = turn.block.slots[turn.block.usable]
         slots = slots[self._bank.unseeded(slots)]
         if not len(slots):
             return False

@@ -1,0 +1,39 @@
+"""The header of a checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from detector.errors import StoreDamagedError
+from detector.models.header import Header, float64
+
+HEADER = Header(
+    detection={"model": {"centroids": 4, "half_life": {"events": 200_000.0, "time": None}}},
+    model_version=3,
+    time=1_700_000_000.1234567,
+    applied=2,
+    number=77,
+    rows=np.arange(6, dtype="<f4").tobytes(),
+    entities=["a", "", "ü"],
+    placed=b"\x01\x00\x01",
+    reference=np.linspace(0, 1, 7).tobytes(),
+)
+
+
+@pytest.mark.parametrize("time", [None, 0.0, 1_700_000_000.1234567])
+def test_what_is_encoded_is_read_back(time: float | None) -> None:
+    header = Header(**{name: getattr(HEADER, name) for name in HEADER.__struct_fields__} | {"time": time})
+    assert Header.decode(header.encode()) == header
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xc1", HEADER.encode()[:-1], b"\x80", b"[]"])
+def test_anything_else_is_said_to_be_damaged(raw: bytes) -> None:
+    with pytest.raises(StoreDamagedError, match="header"):
+        Header.decode(raw)
+
+
+def test_arrays_come_back_writable() -> None:
+    array = float64(HEADER.reference)
+    array[0] = 5.0
+    assert array[1:].tobytes() == np.linspace(0, 1, 7)[1:].tobytes()
