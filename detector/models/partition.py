@@ -207,7 +207,7 @@ class PartitionModel:
             warm = turn.block.usable & (self.bank.rows_learned[turn.block.slots] >= self.detection.model.warm_up)
             self._observe(turn, _Scored(t, scores, distances[t], rates, self.reference.least_rate), warm, times, tally)
             if turn.complete:
-                normal = warm & (rates > _OUTLYING * self.detection.alerting.false_alarm_rate)
+                normal = warm & (rates > _OUTLYING * self.detection.alerting.false_alarm_rate) & (rates <= 1.0)
                 self.reference.learn(at.bins[normal])
                 self._learned(turn)
             else:

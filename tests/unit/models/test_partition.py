@@ -106,7 +106,7 @@ def undisturbed(*, controlled: bool = False) -> Told:
     return follow(CONTROLS if controlled else (), lambda: ROWS, lambda model, _: model)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data(), controlled=st.booleans())
 def test_pieces_restarts_evictions_and_checkpoints_change_no_bit(data: st.DataObject, *, controlled: bool) -> None:
     controls = CONTROLS if controlled else ()
@@ -209,6 +209,19 @@ def test_what_is_far_out_does_not_enter_the_reference() -> None:
     total = model.reference.counts[-900:].sum()
     model.advance(rows(np.full((64, 3), 1e9), times=np.full(64, 400.0)))
     assert model.reference.counts[-900:].sum() == pytest.approx(total, rel=0.2, abs=1.0)
+
+
+def test_rows_of_features_that_are_still_unknown_are_counted_and_do_not_enter_the_reference() -> None:
+    values = np.random.default_rng(9).normal(5.0, 1.0, (420, 3))
+    values[:400, 2] = np.nan
+    values[400:, 1] = np.nan
+    model = DictStore().model(WHOLE_PARTITION)
+    model.advance(rows(values[:400]))
+    total = model.reference.total
+    progress = model.advance(rows(values[400:], np.arange(400.0, 420.0)))
+    assert progress.unscored == {"no_model": 10}, "once their block is learned the feature is known"
+    assert model.reference.counts[0] == 0
+    assert model.reference.total == pytest.approx(total, abs=20)
 
 
 def test_a_configuration_of_the_same_form_keeps_the_state() -> None:
