@@ -42,10 +42,13 @@ def draw_key(*parts: str | int) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little")
 
 
-def uniforms(keys: UInt64, draw: int) -> Float64:
-    """Return the draw-th uniform number in [0, 1) of each key (splitmix64: Steele, Lea & Flood, 2014)."""
+def uniforms(keys: UInt64, draw: int | UInt64) -> Float64:
+    """Return the draw-th uniform number in [0, 1) of each key (splitmix64: Steele, Lea & Flood, 2014).
+
+    Several draws at once are broadcast against the keys.
+    """
     with np.errstate(over="ignore"):
-        z = keys + np.uint64(0x9E3779B97F4A7C15) * np.uint64(draw + 1)
+        z = keys + np.uint64(0x9E3779B97F4A7C15) * (np.asarray(draw, np.uint64) + np.uint64(1))
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z = z ^ (z >> np.uint64(31))
@@ -73,12 +76,14 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     steps: UInt64 = np.arange(runs, dtype=np.uint64) * np.uint64(_RUN_STEP)
     run_keys: UInt64 = np.add.outer(keys, steps).reshape(-1)
     z = np.repeat(z, runs, axis=0)
+    by_feature = np.ascontiguousarray(z.transpose(0, 2, 1))
     chosen, used = _plus_plus(z, centroids, run_keys)
     for _ in range(_LLOYD_TURNS):
         _, nearest = _nearest(z, chosen, used)
         won = nearest[:, :, None] == np.arange(centroids)
         counts = won.sum(1)
-        means = np.einsum("srk,srd->skd", won.astype(np.float64), z) / np.maximum(counts, 1)[:, :, None]
+        sums = np.einsum("skr,sdr->skd", won.transpose(0, 2, 1).astype(np.float64), by_feature)
+        means = sums / np.maximum(counts, 1)[:, :, None]
         chosen = np.where(counts[:, :, None] > 0, means, chosen)
     squares, nearest = _nearest(z, chosen, used)
     best = np.arange(slots) * runs + squares.sum(1).reshape(slots, runs).argmin(1)
@@ -105,29 +110,29 @@ def _plus_plus(z: Float64, centroids: int, keys: UInt64) -> tuple[Float64, NDArr
     for k in range(1, centroids):
         sums = np.cumsum(squares, axis=1)
         used[:, k] = sums[:, -1] > 0
-        least, remaining = np.full(slots, np.inf), squares
-        for draw in range(draws):
-            target = uniforms(keys, k * draws + draw) * sums[:, -1]
-            row = z[every, np.minimum((sums <= target[:, None]).sum(1), rows - 1)]
-            left = np.minimum(squares, ((z - row[:, None]) ** 2).sum(2))
-            total = left.sum(1)
-            better = total < least
-            least = np.where(better, total, least)
-            chosen[better, k] = row[better]
-            remaining = np.where(better[:, None], left, remaining)
-        squares = remaining
+        targets = uniforms(keys[:, None], np.arange(k * draws, (k + 1) * draws, dtype=np.uint64)) * sums[:, -1:]
+        drawn = np.minimum((sums[:, :, None] <= targets[:, None]).sum(1), rows - 1)
+        candidates = z[every[:, None], drawn]
+        apart = z[:, :, None] - candidates[:, None]
+        left = np.minimum(squares[:, :, None], np.einsum("srad,srad->sra", apart, apart))
+        best = left.sum(1).argmin(1)
+        chosen[:, k], squares = candidates[every, best], left[every, :, best]
     return chosen, used
 
 
 def _nearest(z: Float64, chosen: Float64, used: NDArray[np.bool_]) -> tuple[Float64, Int64]:
-    """Return the squared distance to the nearest centroid in use, and its number [S, R]."""
-    best = np.full(z.shape[:2], np.inf)
-    nearest = np.zeros(z.shape[:2], np.int64)
-    for k in range(chosen.shape[1]):
-        squares = np.where(used[:, k, None], ((z - chosen[:, k : k + 1]) ** 2).sum(2), np.inf)
-        closer = squares < best
-        best, nearest = np.where(closer, squares, best), np.where(closer, k, nearest)
-    return best, nearest
+    """Return the squared distance to the nearest centroid in use, and its number [S, R].
+
+    The square is expanded: rows are standardised, clipped and in double precision, so nothing cancels that matters.
+    """
+    squares = (
+        np.einsum("srd,srd->sr", z, z)[:, :, None]
+        - 2.0 * np.einsum("srd,skd->srk", z, chosen)
+        + np.einsum("skd,skd->sk", chosen, chosen)[:, None]
+    )
+    squares = np.where(used[:, None], np.maximum(squares, 0.0), np.inf)
+    nearest = squares.argmin(2)
+    return np.take_along_axis(squares, nearest[:, :, None], 2)[:, :, 0], nearest
 
 
 def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64) -> NDArray[np.bool_]:
@@ -144,7 +149,8 @@ def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64) -> NDArr
     is_dead = masses[every, dead] < _DEAD_SHARE * masses.sum(1) / count
     changed: NDArray[np.bool_] = is_dead & (spreads[every, heaviest] > 1e-9) & (heaviest != dead)
     at, source, target = every[changed], heaviest[changed], dead[changed]
-    signs = np.stack([np.where(uniforms(keys[changed], d) < 0.5, -1.0, 1.0) for d in range(features)], axis=1)
+    drawn = uniforms(keys[changed][:, None], np.arange(features, dtype=np.uint64))
+    signs = np.where(drawn < 0.5, -1.0, 1.0)
     step = np.sqrt(spreads[at, source].astype(np.float64) / features)[:, None] * signs * scales(mean, var)[at]
     origin = seeds.centroids[at, source].astype(np.float64)
     seeds.centroids[at, source], seeds.centroids[at, target] = origin - 0.5 * step, origin + 0.5 * step
