@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import typer
+import os
+import sys
 
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
@@ -18,4 +19,8 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     settings = load(config)
     from detector import app  # noqa: PLC0415 - it imports TensorFlow
 
-    raise typer.Exit(app.run(settings))
+    status = app.run(settings)
+    sys.stdout.flush()
+    # All is closed. The interpreter would take TensorFlow apart for a second or more, and a process manager may wait
+    # for ten; nor does it matter any more what an abandoned delivery still does.
+    os._exit(status)
