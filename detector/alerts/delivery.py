@@ -31,6 +31,7 @@ Backlog = dict[str, tuple[int, float, int]]
 _random = SystemRandom().random
 
 _LIMIT = 64  # entries of one partition in one round
+_MOMENT = 0.1  # seconds that an idle line may take to end
 _TICK = 1.0  # seconds after which everything is looked through, woken or not: retries fall due without a word
 
 
@@ -134,7 +135,7 @@ class Delivery:
         for line in self._lines:
             line.stop()
         for line in self._lines:
-            line.thread.join(max(deadline - time.monotonic(), 0.0))
+            line.thread.join(max(deadline - time.monotonic(), _MOMENT))
             if line.thread.is_alive():
                 log.warning("delivery_abandoned", sink=line.sink.name, advice="what was in flight will be sent again")
             else:
