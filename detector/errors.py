@@ -50,6 +50,10 @@ class SourceUnavailableError(SourceError):
     """The source is away for now (broker down, no route): the daemon waits."""
 
 
+class NoRoomError(SourceUnavailableError):
+    """A partition cannot be taken over, as its store has no room: the daemon waits, as with StoreFullError."""
+
+
 class RegistryUnavailableError(SourceUnavailableError):
     """The schema registry is away for now: the daemon waits with the records in hand."""
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 
 from detector.config.detection import Detection
-from detector.errors import StoreLockedError
+from detector.errors import NoRoomError, StoreFullError, StoreLockedError
 from detector.models.partition import PartitionModel
 from detector.owned import Owned
 from detector.protocols import Clock, Decoder, PartitionStore, Store
@@ -90,14 +90,17 @@ class Ownership:
         """Open the partition's store, restore its model, and return where to read on.
 
         Raises LogChangedError where the log is not the one of the checkpoint and the configuration does not say
-        what to do; StoreError where the store cannot be used.
+        what to do; NoRoomError where the disk is full; StoreError where the store cannot be used.
         """
-        store = self._open(partition)
         try:
-            owned = self._take_over(partition, facts, store)
-        except BaseException:
-            store.close()
-            raise
+            store = self._open(partition)
+            try:
+                owned = self._take_over(partition, facts, store)
+            except BaseException:
+                store.close()
+                raise
+        except StoreFullError as full:
+            raise NoRoomError(str(full)) from full
         self.owned[partition] = owned
         self._outboxes.attach(store)
         self._observer.rebalanced()

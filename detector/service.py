@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from detector.errors import RegistryUnavailableError, SourceUnavailableError
+from detector.errors import NoRoomError, RegistryUnavailableError, SourceUnavailableError
 from detector.protocols import Clock, Source
 from detector.telemetry.health import BlockReason, Health
 from detector.telemetry.logs import Rarely
@@ -76,7 +76,7 @@ class Service:
         self._surveyed = -_SURVEY_SECONDS
         self._said = {reason: Rarely(log, clock.monotonic) for reason in BlockReason}
         self._paused = False
-        self._away = ""
+        self._away: dict[BlockReason, str] = {}
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Turn until `stopped` or until the source is exhausted."""
@@ -89,20 +89,19 @@ class Service:
     def _turn(self) -> None:
         try:
             self._pipeline.turn(_POLL_SECONDS)
-        except RegistryUnavailableError as error:
-            self._away = str(error)
+        except (RegistryUnavailableError, NoRoomError) as error:
+            reason = BlockReason.STORE if isinstance(error, NoRoomError) else BlockReason.REGISTRY
+            self._away = {reason: str(error)}
         except SourceUnavailableError as error:
             self._wait(BlockReason.SOURCE, str(error))
             return
         else:
-            self._away = ""
+            self._away = {}
         self._go_on(BlockReason.SOURCE)
 
     def _react(self) -> None:
         """Pause while the daemon has to wait for room or receivers; once a second, look at the state of things."""
-        waits = self._waits()
-        if self._away:
-            waits[BlockReason.REGISTRY] = self._away
+        waits = self._away | self._waits()
         for reason in (BlockReason.STORE, BlockReason.OUTBOX, BlockReason.DEAD_LETTERS, BlockReason.REGISTRY):
             if reason in waits:
                 self._wait(reason, waits[reason])
