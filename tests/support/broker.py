@@ -207,7 +207,8 @@ class Broker(Cluster):
 
     def _format(self, scram: Sequence[str]) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*self._java, "kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster_id]
+        # One argument, as an id may begin with a dash.
+        command = [*self._java, "kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster_id}"]
         command += ["--config", str(self._properties), *(part for user in scram for part in ("--add-scram", user))]
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS, check=False)
         assert done.returncode == 0, f"the broker's folder cannot be formatted: {done.stdout}{done.stderr}"
