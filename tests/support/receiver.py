@@ -168,7 +168,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._connection = self.server.receiver._connected()
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        length = int(self.headers["content-length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return  # the client died while it sent
         headers = {name.lower(): value for name, value in self.headers.items()}
         self._say(self.server.receiver._take(Request(self.path, headers, body, self._connection)))
 
