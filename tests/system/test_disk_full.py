@@ -1,0 +1,86 @@
+"""A disk without room: the daemon says so, stops consuming, keeps answering, and goes on when there is room."""
+
+from __future__ import annotations
+
+import resource
+import time
+
+import pytest
+
+from detector.types import Position
+from tests.support.broker import Cluster
+from tests.support.daemon import Daemon, DaemonFactory
+from tests.support.load import Feed, state_of, until_read
+from tests.support.outcome import Watched, assert_same, undisturbed
+from tests.support.receiver import Receiver
+
+CONSUMED = "detector_events_consumed_total"
+
+
+def fill_disk(daemon: Daemon) -> None:
+    """Let the daemon write to no file: a limit of its process, for which a test needs neither rights nor a disk."""
+    _, most = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, most))
+
+
+def make_room(daemon: Daemon) -> None:
+    _, most = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (most, most))
+
+
+def until_full(daemon: Daemon) -> None:
+    """Wait until the daemon says that there is no room, and what to do."""
+    said = daemon.until_blocked("store")
+    assert str(daemon.store) in said
+    assert "make room on its disk" in said
+    assert daemon.metrics()['detector_blocked{reason="store"}'] == 1
+
+
+@pytest.mark.timeout(600)
+def test_the_daemon_waits_for_room_and_loses_nothing(broker: Cluster, new_daemon: DaemonFactory) -> None:
+    feed = Feed(broker, broker.create_topic(partitions=2), partitions=2)
+    with Receiver() as receiver:
+        watched = Watched(new_daemon, feed, receiver, max_poll_records=100)
+        daemon = watched.daemon.start()
+        daemon.until_said("partition_assigned", 2)
+        stops_and_goes_on(daemon, feed)
+        until_read(broker, watched.group, feed.ends)
+        ends_without_room(daemon, feed)
+        starts_without_room(daemon)
+        found = watched.finish()
+    assert_same(found, undisturbed(new_daemon, feed))
+
+
+def stops_and_goes_on(daemon: Daemon, feed: Feed) -> None:
+    feed.write(300)
+    daemon.until(lambda: CONSUMED in daemon.metrics(), "it reads")
+    fill_disk(daemon)
+    feed.write(300)
+    until_full(daemon)
+    consumed = daemon.metrics()[CONSUMED]
+    feed.write(300)
+    time.sleep(1.0)  # in which a daemon that did not stop would have read it all
+    assert daemon.metrics()[CONSUMED] == consumed
+    assert len(daemon.said("waiting", reason="store")) == 1
+    make_room(daemon)
+    daemon.until_ready()
+    assert daemon.said("going_on", reason="store")
+
+
+def ends_without_room(daemon: Daemon, feed: Feed) -> None:
+    before = dict(feed.ends)
+    fill_disk(daemon)
+    feed.write(300)
+    until_full(daemon)
+    assert daemon.terminate() == 0
+    assert daemon.said("checkpoint_abandoned")
+    for partition, (checkpoint, *_) in state_of(daemon.store).items():
+        assert checkpoint.position == Position(before[partition])
+
+
+def starts_without_room(daemon: Daemon) -> None:
+    daemon.start().until_said("listening")  # before, TensorFlow insists on a folder for temporary files
+    fill_disk(daemon)
+    until_full(daemon)
+    make_room(daemon)
+    daemon.until_ready()
