@@ -14,7 +14,7 @@ import numpy as np
 from detector.decoding import timestamps
 from detector.decoding.depth import too_deep
 from detector.decoding.plan import Plan
-from detector.decoding.rows import Fault, Found, assemble, not_a_number, screen
+from detector.decoding.rows import Fault, Found, Screened, assemble, not_a_number, screen
 from detector.decoding.shape import ArrayPlace, Event, first_byte, lay_out
 from detector.decoding.values import matches, name
 from detector.types import Decoded, Float64, Record, RejectReason
@@ -54,8 +54,9 @@ class _Events:
 class JsonDecoder:
     """Decodes JSON records. A Decoder: never raises for what a record holds.
 
-    A record is parsed in one go into structs of the configured paths; where anything in it is not as expected, it
-    is read again event by event, and an event that fails again value by value, to find out which row is at fault.
+    Records that are a plain event each are parsed all in one go into structs of the configured paths; where anything
+    in them is not as expected, they are read one by one, a record that fails event by event, and an event that fails
+    again value by value, to find out which row is at fault.
     With `where`, what is not an object (or holds no array of events) is passed over, since it cannot match.
     """
 
@@ -79,10 +80,46 @@ class JsonDecoder:
         plan = self._plan
         screened = screen(plan, records)
         events = _Events(passed_over=screened.passed_over)
-        depth = plan.limits.depth
+        if not self._add_lines(events, screened):
+            self._add_each(events, screened)
+        for place, (_, expected) in zip(self._where, plan.where, strict=True):
+            column = map(attrgetter(place), events.events)
+            events.keep([matches(value, expected) for value in column])
+        return assemble(plan, records, self._found(events, screened.refused))
+
+    def _add_lines(self, events: _Events, screened: Screened) -> bool:
+        """Parse all records in one go, as lines; False, with nothing added, unless each is a plain event.
+
+        A line break parts two records only where no record holds one itself, and where there are as many events as
+        records: then none can have run into the next.
+        """
+        values = screened.values
+        if self._array is not None or not values:
+            return False
+        lines = b"\n".join(values)
+        if lines.count(b"\n") != len(values) - 1 or not self._flat(lines, values):
+            return False
+        try:
+            documents = self._event.decode_lines(lines)
+        except _FAILURES:
+            return False
+        if len(documents) != len(values):
+            return False
+        events.events, events.owners, events.numbers = documents, screened.numbers, [0] * len(documents)
+        return True
+
+    def _flat(self, lines: bytes, values: list[bytes]) -> bool:
+        """Tell whether no line opens more objects and arrays than a document may nest."""
+        opened = lines.count(b"{") + lines.count(b"[")
+        depth = self._plan.limits.depth
+        # Each event opens one at least, so this many are left for any one of them.
+        return opened - len(values) < depth or all(v.count(b"{") + v.count(b"[") <= depth for v in values)
+
+    def _add_each(self, events: _Events, screened: Screened) -> None:
+        """Parse record by record."""
+        depth = self._plan.limits.depth
         parse = self._document.decode
         plain = self._array is None
-        add_event, add_owner, add_number = events.events.append, events.owners.append, events.numbers.append
         for n, value in zip(screened.numbers, screened.values, strict=True):
             if too_deep(value, depth):
                 text = f"the document nests deeper than {depth} levels (events.limits.depth)"
@@ -94,17 +131,11 @@ class JsonDecoder:
                 refused = self._add_carefully(events, n, value)
             else:
                 if plain and type(document) is not list:
-                    add_event(document)
-                    add_owner(n)
-                    add_number(0)
+                    events.add(document, n, 0)
                     continue
                 refused = self._add_array(events, n, document)
             if refused is not None:
                 screened.refused[n] = refused
-        for place, (_, expected) in zip(self._where, plan.where, strict=True):
-            column = map(attrgetter(place), events.events)
-            events.keep([matches(value, expected) for value in column])
-        return assemble(plan, records, self._found(events, screened.refused))
 
     def _found(self, events: _Events, refused: dict[int, Fault]) -> Found:
         numbers = self._matrix(events.events)

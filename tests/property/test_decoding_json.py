@@ -81,6 +81,8 @@ class Refuses:
         message = "refused"
         raise ValueError(message)
 
+    decode_lines = decode
+
 
 @pytest.mark.parametrize("config", CONFIGS)
 @settings(max_examples=150, deadline=None)
@@ -92,6 +94,22 @@ def test_the_slow_path_agrees_with_the_fast_one_bit_for_bit(
     slow: Any = build(Events.model_validate(config))
     slow._document = slow._event = Refuses()
     assert_same(slow.decode(records), build(Events.model_validate(config)).decode(records))
+
+
+fragments = st.lists(
+    st.sampled_from([b'{"a": 1', b"}", b",", b'"m": 2', b"{}", b"[", b"]", b"\n", b"\r", b" ", b'"', b"1"])
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(contents=st.lists(fragments.map(b"".join), min_size=2, max_size=5))
+def test_records_that_are_parsed_together_never_run_into_each_other(contents: list[bytes]) -> None:
+    config = Events.model_validate({"features": ["a", "m"], "timestamp": {"unit": "ms"}})
+    one_by_one = [build(config).decode([record]) for record in records_of(contents)]
+    together = build(config).decode(records_of(contents))
+    assert together.rows.offsets.tolist() == [o for one in one_by_one for o in one.rows.offsets.tolist()]
+    assert together.rows.values.tobytes() == b"".join(one.rows.values.tobytes() for one in one_by_one)
+    assert together.rejects == [reject for one in one_by_one for reject in one.rejects]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
