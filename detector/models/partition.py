@@ -324,7 +324,7 @@ class _Scored(NamedTuple):
         t, rate = self.turn, float(self.rates[at])
         return Anomaly(
             row=row,
-            score=-math.log10(rate),
+            score=0.0 - math.log10(rate),
             at_least=rate <= self.least_rate,
             distance=float(self.distance[at]),
             threshold=threshold,

@@ -331,14 +331,16 @@ class _Scored(NamedTuple):
 
 
 def fingerprint() -> str:
-    """Name what the bits depend on beside the log: TensorFlow's version, the instruction set, this program."""
+    """Name what the bits depend on beside the log: TensorFlow and NumPy, the instruction set, this program."""
     source = hashlib.blake2b(inspect.getsource(sys.modules[__name__]).encode(), digest_size=4).hexdigest()
-    return f"tensorflow {tf.__version__}, {platform.machine()}, fma {int(_has_fma())}, program {source}"
+    return f"tensorflow {tf.__version__}, numpy {np.__version__}, {_instruction_set()}, program {source}"
 
 
-def _has_fma() -> bool:
+def _instruction_set() -> str:
+    """Return the vector extensions that change how sums and logarithms are rounded."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:  # noqa: PTH123 - a device file
-            return any(line.startswith("flags") and " fma " in f"{line} " for line in lines)
+            flags = next((line.split() for line in lines if line.startswith("flags")), [])
     except OSError:
-        return platform.machine() in {"arm64", "aarch64"}
+        flags = []
+    return "+".join([platform.machine(), *(flag for flag in ("fma", "avx2", "avx512f") if flag in flags)])

@@ -73,7 +73,7 @@ class Tally:
         """Return the result for the first `taken` rows."""
         flagged = np.array(self.flagged, np.int64)
         rates = self.rates[:taken]
-        score = np.where(rates <= 1.0, -np.log10(rates), np.nan)
+        score = np.where(rates <= 1.0, 0.0 - np.log10(rates), np.nan)
         self.unscored["no_model"] = int((rates > 1.0).sum()) - self.unscored.total()
         unscored = Counter({reason: n for reason, n in self.unscored.items() if n})
         return Progress(taken, self.distance[:taken], score, flagged, self.anomalies, self.top, unscored, late)
