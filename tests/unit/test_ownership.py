@@ -47,7 +47,7 @@ def read(log: MemoryLog, store: MemoryStore, **options: Any) -> None:
 
 def kept_position(store: MemoryStore) -> Position | None:
     checkpoint = store._kept[PARTITION].checkpoint
-    return checkpoint and checkpoint.position
+    return None if checkpoint is None else checkpoint.position
 
 
 # --- the lock

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detector.app import Daemon, daemon
+from detector.config.sections import Config
+from detector.errors import StoreError
+from detector.sources.memory import MemoryLog, MemorySource
+from detector.store.sqlite import SqliteStore
+from detector.telemetry.health import BlockReason
+from detector.types import Partition, Position
+from tests.support.member import document, event
+from tests.support.receiver import Answer, Receiver
+
+PARTITION = Partition("readings", 3)
+EPOCH = 1_800_000_000
+LINES = 1_500
+
+ISSUED = (
+    "events_consumed_total events_passed_over_total events_rejected_total{reason} events_unscored_total{reason} "
+    "events_late_total dead_letters_total last_event_timestamp_seconds{topic,partition} "
+    "kafka_consumer_lag_records{topic,partition} kafka_consumer_lag_seconds{topic,partition} rebalances_total "
+    "blocked{reason} scoring_duration_seconds batch_size_events anomalies_total{severity} anomaly_score "
+    "centroids_active centroid_reseeds_total entities_active entities_evicted_total entities_warming_up "
+    "model_info{version} checkpoint_duration_seconds checkpoint_bytes checkpoint_last_success_timestamp_seconds "
+    "alerts_total{state} alerts_suppressed_total{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
+    "outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version}"
+)
+"""The metrics that the documentation names, with their labels."""
+
+
+def configuration(folder: Path, **sections: Any) -> Config:
+    """A small model that learns from a few hundred lines of a file; `sections` are put over it."""
+    settings: dict[str, Any] = {
+        "source": {"kind": "file", "path": folder / "readings.jsonl"},
+        "events": {
+            "features": ["f0", "f1", "f2"],
+            "entity": "host",
+            "timestamp": {"path": "ts", "unit": "s"},
+            "where": {"kind": "load"},
+        },
+        "blocks": {"rows": 16},
+        "entities": {"limit": 4, "evict_after": 60.0},
+        "model": {"centroids": 4, "seed_rows": 24, "warm_up": 20, "half_life": {"events": 500}},
+        "alerting": {"false_alarm_rate": 1e-2, "cool_down": 5.0, "reference": 1000, "warm_up": 100},
+        "sinks": [],
+        "store": {"path": folder / "store"},
+        "http": {"port": 0},
+    }
+    return Config.model_validate(settings | sections)
+
+
+def lines(count: int) -> list[bytes]:
+    """Return events with all that there is to count: anomalies, late ones, rejects, what `where` passes over."""
+    values = np.random.default_rng(1).normal([1.0, 20.0, 300.0], [0.1, 2.0, 30.0], (count, 3))
+    found = []
+    for n, row in enumerate(values.tolist()):
+        far = n > 1000 and n % 50 in {0, 1}
+        host = "early" if n < 30 else {700: "once", 1498: "new", 1499: "one too many"}.get(n, "a")
+        found.append(
+            event(host, *(v * 100 if far else v for v in row), ts=EPOCH + n - 20 * (n % 100 == 7), kind="load")
+        )
+        if n % 100 == 20:
+            found[-1]["kind"] = "disk"
+        if n % 100 == 30:
+            found[-1]["f1"] = "broken"
+        if n % 100 == 40:
+            found[-1] |= {"f0": None, "f1": None}
+    return [document(one) for one in found]
+
+
+def write(folder: Path, count: int = LINES) -> None:
+    (folder / "readings.jsonl").write_bytes(b"".join(line + b"\n" for line in lines(count)))
+
+
+def run(built: Daemon) -> None:
+    """Run to the end of the source, until all alerts are out and told."""
+    built.service.run(lambda: False)
+    built.ownership.settle()
+    assert built.delivery.drain(30.0)
+
+
+def scrape(built: Daemon) -> dict[str, float]:
+    """Return the metrics by name and labels, as /metrics writes them."""
+    text = built.metrics.render()[0].decode()
+    samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name.removeprefix("detector_"): float(value) for name, value in samples}
+
+
+def found(samples: dict[str, float], name: str, labels: Sequence[str]) -> dict[str, float]:
+    """Return the samples of a metric (a histogram's count) that have exactly those labels."""
+    pattern = rf"{name}(_count)?(\{{(.*)\}})?"
+    matched = {key: re.fullmatch(pattern, key) for key in samples}
+    return {
+        key: samples[key]
+        for key, match in matched.items()
+        if match and set(re.findall(r'(\w+)="', match[3] or "")) >= set(labels)
+    }
+
+
+def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -> None:
+    log = MemoryLog()
+    for n, line in enumerate(lines(LINES)):
+        log.append(PARTITION, line, timestamp=1000 * (EPOCH + n))
+    source = MemorySource(log)
+    source.give(PARTITION)
+
+    def everything_told() -> bool:
+        samples = scrape(built)
+        outbox = 'outbox_oldest_timestamp_seconds{sink="webhook"}'
+        return samples["entities_evicted_total"] == 2 == samples["entities_active"] and samples.get(outbox) == 0
+
+    with Receiver() as receiver:
+        sinks = [{"kind": "webhook", "url": receiver.url}]
+        config = configuration(tmp_path, sinks=sinks, checkpoint={"interval": 0.1})
+        with daemon(config, source=source) as built:
+            built.service.run(everything_told)
+            samples = scrape(built)
+        delivered = len(receiver.requests)
+    for issued in ISSUED.split():
+        name, _, labels = issued.rstrip("}").partition("{")
+        assert found(samples, name, labels.split(",") if labels else []), issued
+    spoilt = LINES // 100
+    assert samples["events_consumed_total"] == LINES - 2 * spoilt
+    assert samples["events_passed_over_total"] == spoilt
+    assert samples['events_rejected_total{reason="not_a_number"}'] == spoilt
+    assert samples['events_rejected_total{reason="not_finite"}'] == 0
+    assert samples["dead_letters_total"] == spoilt
+    assert samples['events_unscored_total{reason="few_features"}'] == spoilt
+    assert samples['events_unscored_total{reason="entity_limit"}'] == 1
+    assert samples["events_late_total"] == spoilt
+    assert samples['last_event_timestamp_seconds{partition="3",topic="readings"}'] == EPOCH + LINES - 1
+    assert samples['kafka_consumer_lag_records{partition="3",topic="readings"}'] == 0
+    assert samples['kafka_consumer_lag_seconds{partition="3",topic="readings"}'] == 0
+    assert samples["rebalances_total"] == 1
+    assert samples["batch_size_events_sum"] == samples["events_consumed_total"]
+    assert samples["scoring_duration_seconds_count"] == samples["batch_size_events_count"]
+    unscored = sum(found(samples, "events_unscored_total", ["reason"]).values())
+    assert samples["anomaly_score_count"] == samples["events_consumed_total"] - unscored > 1000
+    raised, suppressed = samples['alerts_total{state="raised"}'], samples['alerts_suppressed_total{reason="cool_down"}']
+    flagged = samples['anomalies_total{severity="warning"}'] + samples['anomalies_total{severity="critical"}']
+    assert raised + suppressed == flagged
+    assert raised > 2
+    assert suppressed > 2
+    assert samples['deliveries_total{code="204",sink="webhook"}'] == raised == delivered
+    assert samples['delivery_duration_seconds_count{sink="webhook"}'] == delivered
+    assert samples['outbox_alerts{sink="webhook"}'] == 0
+    assert samples['model_info{version="1"}'] == 1
+    assert samples["entities_warming_up"] == 1
+    assert samples["centroids_active"] >= 4
+    assert samples["checkpoint_bytes"] > 0
+    assert samples['blocked{reason="starting"}'] == 0
+
+
+def test_what_was_read_is_saved_at_the_end_and_the_next_run_goes_on_there(tmp_path: Path) -> None:
+    write(tmp_path, 200)
+    for end, rows in ((200, 196), (250, 48)):  # two of the first fifty lines, as of any hundred, yield no row
+        write(tmp_path, end)
+        with daemon(configuration(tmp_path)) as built:
+            run(built)
+            assert scrape(built)["events_consumed_total"] == rows
+        opened = SqliteStore(tmp_path / "store", keep_rejects=1).open(Partition("readings", 0))
+        checkpoint = opened.checkpoint()
+        opened.close()
+        assert checkpoint is not None
+        assert checkpoint.position == Position(end)
+
+
+def test_reading_waits_for_a_receiver_that_is_away_with_too_many_alerts_and_goes_on_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    receiver = Receiver()
+    receiver.start()
+    receiver.stop()
+    log, written = MemoryLog(), lines(2 * LINES)
+    log.append(PARTITION, *written[:LINES], timestamp=-1)
+    source = MemorySource(log)
+    source.give(PARTITION)
+    waited: list[str] = []
+
+    def look() -> bool:
+        reasons = built.health.ready()[1]
+        if BlockReason.OUTBOX in reasons and not waited:
+            waited.append(reasons[BlockReason.OUTBOX])
+            log.append(PARTITION, *written[LINES:], timestamp=-1)
+            source.finish()
+            receiver.start()
+        return False
+
+    sinks = [{"kind": "webhook", "url": receiver.url}]
+    with daemon(configuration(tmp_path, sinks=sinks, outbox={"max_alerts": 2}), source=source) as built:
+        built.service.run(look)
+        built.ownership.settle()
+        assert built.delivery.drain(30.0)
+        samples = scrape(built)
+    receiver.stop()
+    assert re.match(r"\d+ alerts of readings/3 wait for sink webhook, more than outbox.max_alerts \(2\);", waited[0])
+    assert samples["batch_size_events_sum"] > 1.9 * LINES
+    assert len({request.id for request in receiver.requests}) == samples['alerts_total{state="raised"}'] > 2
+
+
+def test_a_receiver_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Path) -> None:
+    write(tmp_path)
+    let_go = threading.Event()
+    with Receiver(otherwise=Answer(until=let_go)) as receiver:
+        sinks = [{"kind": "webhook", "url": receiver.url, "timeout": 3600.0}]
+        with daemon(configuration(tmp_path, sinks=sinks)) as built:
+            built.service.run(lambda: bool(receiver.requests))
+        assert not let_go.is_set()
+        let_go.set()
+    store = SqliteStore(tmp_path / "store", keep_rejects=1)
+    opened = store.open(Partition("readings", 0))
+    assert len(opened.due("webhook", float("inf"), 100)) > 0  # what was in flight goes out again
+    opened.close()
+
+
+def test_what_was_begun_is_taken_apart_when_something_cannot_be_built(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file where a folder should be", encoding="utf-8")
+    before = threading.active_count()
+    with pytest.raises(StoreError), daemon(configuration(tmp_path)):
+        pytest.fail("it was built")
+    assert threading.active_count() == before
+
+
+def test_metrics_and_health_are_served_while_it_runs(tmp_path: Path) -> None:
+    write(tmp_path, 50)
+    with daemon(configuration(tmp_path)) as built:
+        assert built.address is not None
+        run(built)
+        answers = {}
+        for path in ("/metrics", "/healthz", "/readyz"):
+            connection = HTTPConnection(*built.address, timeout=10)
+            connection.request("GET", path)
+            answers[path] = connection.getresponse().read().decode()
+            connection.close()
+    assert "detector_events_consumed_total 48.0" in answers["/metrics"]
+    assert json.loads(answers["/readyz"])["ready"] is True
+    with daemon(configuration(tmp_path, http={"enabled": False})) as built:
+        assert built.address is None
