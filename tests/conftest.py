@@ -1,3 +1,3 @@
-"""Registers the fixtures that all tests share; they stand in tests/support."""
+"""Registers what all tests share; it stands in tests/support."""
 
-pytest_plugins = ["tests.support.fixtures"]
+pytest_plugins = ["tests.support.fixtures", "tests.support.strict"]
