@@ -137,7 +137,7 @@ class KafkaSource(Section):
     keep the state and go on at the earliest offset that is left (or at the other store's committed offset)."""
     isolation: Literal["read_committed", "read_uncommitted"] = "read_committed"
     """Whether records of aborted transactions are hidden."""
-    max_poll_records: Count = 8192
+    max_poll_records: Count = 7680
     """Records handed on in one poll, at most."""
     fetch_max_bytes: Bytes = 16 << 20
     """Bytes per fetch, at most."""

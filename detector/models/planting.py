@@ -9,6 +9,9 @@ from detector.models.seeding import Seeds, UInt64, draw_key, seed, split_dead
 from detector.models.slots import WHOLE, Slots
 from detector.types import Float32, Int64, Partition
 
+_AT_ONCE = 64
+"""Slots seeded at once: more of them do not fit a processor's cache."""
+
 
 class Planting:
     """Seeds slots that have gathered enough rows, and splits the heaviest centroid of those that have a dead one."""
@@ -49,7 +52,10 @@ class Planting:
     def _seed(self, slots: Int64, rows: Float32) -> None:
         """Seed those slots [n] from as many rows each [n, R, D]."""
         bank, keys = self._bank, self._keys("seed", slots)
-        self._plant(slots, seed(rows, bank.means[slots], bank.variances[slots], bank.shape.centroids, keys))
+        for start in range(0, len(slots), _AT_ONCE):
+            some = slice(start, start + _AT_ONCE)
+            at = slots[some]
+            self._plant(at, seed(rows[some], bank.means[at], bank.variances[at], bank.shape.centroids, keys[some]))
         bank.release(slots)
 
     def _plant(self, slots: Int64, seeds: Seeds) -> None:

@@ -23,6 +23,8 @@ _ROWS_A_RUN = 128
 """One run for so many rows, _RUNS at most: of eight blobs one run misses one every eighth time, four miss none."""
 _WORK = 1 << 20
 """Values compared at once over all runs, at most: seeding holds the rows up."""
+_GRID = 2.0**14
+"""Steps of a standardised value: coarse enough for sums of 512 squares of over 100 features to be exact in float64."""
 _RUN_STEP = 0xD1B54A32D192ED03
 _DEAD_SHARE = 0.01
 """A centroid is dead when it holds less than this share of an even part of its slot's mass."""
@@ -71,30 +73,37 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     """
     slots, count, features = rows.shape
     centre, scale = np.nan_to_num(mean.astype(np.float64))[:, None, :], scales(mean, var)[:, None, :]
-    z = np.clip(np.nan_to_num((rows - centre) / scale), -CLIP, CLIP)
+    z = _on_grid(np.clip(np.nan_to_num((rows - centre) / scale), -CLIP, CLIP))
     runs = max(1, min(_RUNS, count // _ROWS_A_RUN, _WORK // (count * centroids * features)))
     steps: UInt64 = np.arange(runs, dtype=np.uint64) * np.uint64(_RUN_STEP)
     run_keys: UInt64 = np.add.outer(keys, steps).reshape(-1)
     z = np.repeat(z, runs, axis=0)
-    by_feature = np.ascontiguousarray(z.transpose(0, 2, 1))
-    chosen, used = _plus_plus(z, centroids, run_keys)
+    norms = (z * z).sum(2)
+    chosen, used = _plus_plus(z, norms, centroids, run_keys)
     for _ in range(_LLOYD_TURNS):
-        _, nearest = _nearest(z, chosen, used)
-        won = nearest[:, :, None] == np.arange(centroids)
-        counts = won.sum(1)
-        sums = np.einsum("skr,sdr->skd", won.transpose(0, 2, 1).astype(np.float64), by_feature)
-        means = sums / np.maximum(counts, 1)[:, :, None]
-        chosen = np.where(counts[:, :, None] > 0, means, chosen)
-    squares, nearest = _nearest(z, chosen, used)
+        _, nearest = _nearest(z, norms, chosen, used)
+        won = (nearest[:, None, :] == np.arange(centroids)[:, None]).astype(np.float64)
+        counts = won.sum(2, keepdims=True)
+        chosen = np.where(counts > 0, _on_grid(won @ z / np.maximum(counts, 1.0)), chosen)
+    squares, nearest = _nearest(z, norms, chosen, used)
     best = np.arange(slots) * runs + squares.sum(1).reshape(slots, runs).argmin(1)
     chosen, squares, nearest = chosen[best], squares[best], nearest[best]
-    won = nearest[:, :, None] == np.arange(centroids)
-    counts = won.sum(1)
-    spreads = (won * squares[:, :, None]).sum(1) / np.maximum(counts, 1)
+    won = (nearest[:, None, :] == np.arange(centroids)[:, None]).astype(np.float64)
+    counts = won.sum(2)
+    spreads = (won @ squares[:, :, None])[:, :, 0] / np.maximum(counts, 1.0)
     return Seeds((centre + chosen * scale).astype(np.float32), counts.astype(np.float32), spreads.astype(np.float32))
 
 
-def _plus_plus(z: Float64, centroids: int, keys: UInt64) -> tuple[Float64, NDArray[np.bool_]]:
+def _on_grid(z: Float64) -> Float64:
+    """Round standardised values to a grid on which products and sums of them are exact.
+
+    So no order of adding up, and no kernel that a processor gets from BLAS, changes a bit.
+    """
+    rounded: Float64 = np.rint(z * _GRID) / _GRID
+    return rounded
+
+
+def _plus_plus(z: Float64, norms: Float64, centroids: int, keys: UInt64) -> tuple[Float64, NDArray[np.bool_]]:
     """Return rows chosen by greedy k-means++ [S, K, D], and which of them are of any use [S, K].
 
     Of a few rows drawn with the probability of their squared distance to those chosen, the one that brings the sum of
@@ -106,33 +115,32 @@ def _plus_plus(z: Float64, centroids: int, keys: UInt64) -> tuple[Float64, NDArr
     used = np.zeros((slots, centroids), np.bool_)
     chosen[:, 0] = z[every, (uniforms(keys, 0) * rows).astype(np.int64)]
     used[:, 0] = True
-    squares = ((z - chosen[:, :1]) ** 2).sum(2)
+    squares = _squares(z, norms, chosen[:, :1])[:, 0]
     for k in range(1, centroids):
         sums = np.cumsum(squares, axis=1)
         used[:, k] = sums[:, -1] > 0
         targets = uniforms(keys[:, None], np.arange(k * draws, (k + 1) * draws, dtype=np.uint64)) * sums[:, -1:]
-        drawn = np.minimum((sums[:, :, None] <= targets[:, None]).sum(1), rows - 1)
+        drawn = np.minimum((sums[:, None] <= targets[:, :, None]).sum(2), rows - 1)
         candidates = z[every[:, None], drawn]
-        apart = z[:, :, None] - candidates[:, None]
-        left = np.minimum(squares[:, :, None], np.einsum("srad,srad->sra", apart, apart))
-        best = left.sum(1).argmin(1)
-        chosen[:, k], squares = candidates[every, best], left[every, :, best]
+        left = np.minimum(squares[:, None], _squares(z, norms, candidates))
+        best = left.sum(2).argmin(1)
+        chosen[:, k], squares = candidates[every, best], left[every, best]
     return chosen, used
 
 
-def _nearest(z: Float64, chosen: Float64, used: NDArray[np.bool_]) -> tuple[Float64, Int64]:
-    """Return the squared distance to the nearest centroid in use, and its number [S, R].
+def _nearest(z: Float64, norms: Float64, chosen: Float64, used: NDArray[np.bool_]) -> tuple[Float64, Int64]:
+    """Return the squared distance to the nearest centroid in use, and its number [S, R]."""
+    squares = np.where(used[:, :, None], _squares(z, norms, chosen), np.inf)
+    return squares.min(1), squares.argmin(1)
 
-    The square is expanded: rows are standardised, clipped and in double precision, so nothing cancels that matters.
+
+def _squares(z: Float64, norms: Float64, points: Float64) -> Float64:
+    """Return the squared distances between points [S, P, D] and rows [S, R, D], whose squared norms are known.
+
+    [S, P, R]. The square is expanded: on the grid nothing is rounded, so nothing cancels.
     """
-    squares = (
-        np.einsum("srd,srd->sr", z, z)[:, :, None]
-        - 2.0 * np.einsum("srd,skd->srk", z, chosen)
-        + np.einsum("skd,skd->sk", chosen, chosen)[:, None]
-    )
-    squares = np.where(used[:, None], np.maximum(squares, 0.0), np.inf)
-    nearest = squares.argmin(2)
-    return np.take_along_axis(squares, nearest[:, :, None], 2)[:, :, 0], nearest
+    squares: Float64 = norms[:, None] - 2.0 * (points @ z.transpose(0, 2, 1))
+    return squares + (points * points).sum(2)[:, :, None]
 
 
 def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64) -> NDArray[np.bool_]:

@@ -123,7 +123,7 @@ def bare(bootstrap: str, topic: str, url: str, reading: Reading) -> None:
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
-        max_poll_records=8192,
+        max_poll_records=7680,
         fetch_max_wait_ms=50,
         metrics_enabled=False,
     )

@@ -63,7 +63,7 @@ def polled(bootstrap: str, topic: str, meter: Meter, deal: Callable[[list[Any]],
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
-        max_poll_records=8192,
+        max_poll_records=7680,
         fetch_max_bytes=16 << 20,
         max_partition_fetch_bytes=4 << 20,
         metrics_enabled=False,
