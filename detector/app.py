@@ -39,8 +39,9 @@ from detector.web.server import WebServer
 
 log = structlog.get_logger(__name__)
 
-_DRAIN_SECONDS = 3.0
-_CLOSE_SECONDS = 2.0
+# Together with a poll (3 s) and a commit (2 s) that a broker leaves unanswered, well within a process manager's 10 s.
+_DRAIN_SECONDS = 2.0
+_CLOSE_SECONDS = 1.0
 
 
 def run(config: sections.Config) -> int:

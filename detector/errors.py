@@ -18,6 +18,12 @@ class ConfigError(DetectorError):
     exit_code = 2
 
 
+class LabelledSetError(DetectorError):
+    """A folder or file of labelled data cannot be used: what was found, what was expected."""
+
+    exit_code = 2
+
+
 class StoreError(DetectorError):
     """The store cannot be used as it is."""
 

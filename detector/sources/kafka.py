@@ -77,6 +77,7 @@ class KafkaSource:
         self._metadata_is_new = False
         self._paused = False
         self._closing = False
+        self._silent = False
 
     # --- the protocol
 
@@ -136,7 +137,7 @@ class KafkaSource:
         }
         try:
             if self._closing:
-                self._consumer.commit(offsets, timeout_ms=_CLOSE_MS)
+                self._commit_finally(offsets)
             else:
                 self._consumer.commit_async(offsets, callback=self._committed)
         except KafkaError as error:
@@ -145,12 +146,13 @@ class KafkaSource:
     def close(self) -> None:
         """Revoke what is owned and leave the group (a static member stays until `session_timeout`)."""
         self._closing = True
+        self._silent = self._trouble.lasting
         try:
             self._ownership.revoke_all()
         finally:
             consumer, self._consumer = self._consumer, None
             if consumer is not None:
-                consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+                consumer.close(autocommit=False, timeout_ms=0 if self._silent else _CLOSE_MS)
             self._client_log.detach()
 
     # --- called on kafka-python's thread, while the caller's waits in `poll`
@@ -341,6 +343,17 @@ class KafkaSource:
             self._consumer.bootstrap(timeout_ms=_CONNECT_MS, refresh=True)
         except KafkaError as error:
             raise self._trouble.unreachable(self._client_log.reason) from error
+
+    def _commit_finally(self, offsets: dict[Any, Any]) -> None:
+        """Commit and wait; however many partitions there are, for a broker that does not answer only once."""
+        if self._silent:
+            message = "the broker does not answer"
+            raise KafkaTimeoutError(message)
+        try:
+            self._consumer.commit(offsets, timeout_ms=_CLOSE_MS)
+        except KafkaError:
+            self._silent = True
+            raise
 
     def _committed(self, offsets: dict[Any, Any], answer: object) -> None:
         if isinstance(answer, Exception):

@@ -52,6 +52,11 @@ class Trouble:
             self._since = (self._clock.monotonic(), self._clock.now())
         return self._clock.monotonic() - self._since[0]
 
+    @property
+    def lasting(self) -> bool:
+        """Whether there is trouble."""
+        return self._since is not None
+
     def over(self) -> None:
         """Note that there is none."""
         self._since = None

@@ -92,13 +92,14 @@ def until_read(cluster: Cluster, group: str, ends: dict[Partition, int], seconds
         wait_until(lambda: ends.items() <= offsets().items(), f"{group} to read {ends}", seconds)
 
 
-def undelivered(store: Path) -> int:
-    """Return how many messages wait for their delivery; their daemon may run."""
+def undelivered(store: Path, sink: str = "%") -> int:
+    """Return how many messages wait for their delivery, by any sink or by one; their daemon may run."""
     count = 0
     for partition in folder.partitions(store):
         file = folder.partition_file(store, partition).absolute().as_uri()
         with closing(sqlite3.connect(f"{file}?mode=ro", uri=True)) as opened:
-            count += opened.execute("SELECT count(*) FROM outbox WHERE state = 'queued'").fetchone()[0]
+            waiting = "SELECT count(*) FROM outbox WHERE state = 'queued' AND sink LIKE ?"
+            count += opened.execute(waiting, [sink]).fetchone()[0]
     return count
 
 

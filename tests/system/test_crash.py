@@ -106,7 +106,7 @@ def test_a_broker_that_goes_and_comes_back_changes_nothing(
             assert len(daemon.said("waiting", reason="source")) == number, "a wait is told once"
             feed.write(200)
         broker.kill()
-        assert daemon.terminate() == 0, "a broker that is away keeps no daemon from ending"
+        assert daemon.terminate() == 0
         daemon.start().until_blocked("source")
         broker.start()
         found = watched.finish()

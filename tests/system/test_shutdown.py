@@ -8,7 +8,8 @@ from threading import Event
 
 from detector.types import Position
 from tests.support.broker import Cluster
-from tests.support.daemon import Daemon, DaemonFactory
+from tests.support.daemon import PATIENCE, Daemon, DaemonFactory
+from tests.support.fixtures import BrokerFactory
 from tests.support.load import Feed, committed, state_of, undelivered
 from tests.support.receiver import Answer, Receiver
 
@@ -67,4 +68,26 @@ def test_a_receiver_that_never_answers_holds_up_nothing(broker: Cluster, new_dae
         daemon.send(signal.SIGTERM)
         assert daemon.wait(WITHIN) == 0
         assert undelivered(daemon.store) >= waiting
+        hangs.set()
+
+
+def test_neither_broker_nor_receiver_is_waited_for_long(new_broker: BrokerFactory, new_daemon: DaemonFactory) -> None:
+    broker = new_broker()
+    feed = Feed(broker, broker.create_topic(partitions=8), partitions=8)
+    feed.write(150)
+    hangs = Event()
+    with Receiver(otherwise=Answer(until=hangs)) as receiver:
+        daemon = new_daemon(broker, feed.topic, DETECTOR_WEBHOOK_URL=receiver.url)
+        daemon.start()
+        receiver.wait_for_count(1, PATIENCE)
+        broker.freeze()
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait(WITHIN) == 0
+        broker.thaw()
+        daemon.start()
+        receiver.wait_for_count(2, PATIENCE)
+        broker.kill()
+        daemon.until_blocked("source")
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait(WITHIN) == 0
         hangs.set()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -211,6 +212,14 @@ def test_a_registry_that_is_away_pauses_the_source_which_is_not_away_itself() ->
     shown = {BlockReason.REGISTRY: "no registry"}
     assert loop.ready == [{}, {BlockReason.SOURCE: "no broker"}, shown, shown, {}]
     assert loop.source.told == ["pause", "resume"]
+
+
+def test_the_cycle_collector_leaves_what_was_there_before_the_loop_alone_until_it_ends() -> None:
+    before = gc.get_freeze_count(), gc.get_threshold()
+    frozen: list[int] = []
+    Loop().run(lambda: frozen.append(gc.get_freeze_count()))
+    assert frozen[0] > 10_000
+    assert (gc.get_freeze_count(), gc.get_threshold()) == before
 
 
 def test_things_are_surveyed_about_once_a_second() -> None:
