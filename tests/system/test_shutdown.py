@@ -24,7 +24,7 @@ def until_scored(daemon: Daemon, events: int) -> None:
 
 def test_the_daemon_drains_saves_and_exits_zero(broker: Cluster, new_daemon: DaemonFactory) -> None:
     feed = Feed(broker, broker.create_topic())
-    feed.write(300, rejected=0)
+    feed.write(300, faulty=0, rejected=0)
     with Receiver() as receiver:
         rarely = {"checkpoint": {"interval": "1h"}}
         daemon = new_daemon(broker, feed.topic, rarely, DETECTOR_WEBHOOK_URL=receiver.url, DETECTOR_GROUP=feed.topic)
