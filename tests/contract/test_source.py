@@ -9,7 +9,7 @@ import pytest
 from detector.errors import LogChangedError
 from detector.types import LogFacts, Partition, Position
 from tests.support.assignment import Reader, RecordingAssignment, contents
-from tests.support.sources import SOURCES, SourceCase
+from tests.support.sources import LOGS, SOURCES, SourceCase
 
 SOME = 20
 
@@ -17,6 +17,11 @@ SOME = 20
 @pytest.fixture(params=SOURCES, ids=str)
 def case(request: pytest.FixtureRequest) -> SourceCase:
     return SOURCES[request.param](request)
+
+
+@pytest.fixture(params=LOGS, ids=str)
+def log(request: pytest.FixtureRequest) -> SourceCase:
+    return LOGS[request.param](request)
 
 
 @pytest.fixture
@@ -56,32 +61,31 @@ def test_nothing_is_handed_out_before_start_is_told_of_its_partition(case: Sourc
     reader.source.close()
 
 
-def test_the_same_records_come_again_from_a_position(case: SourceCase, reader: Reader) -> None:
-    if not reader.source.replayable:
-        pytest.skip("this source has no log to read again")
-    reader.read(case.records or SOME)
-    partition = min(reader.records)
-    records = reader.records[partition]
+def test_the_same_records_come_again_from_a_position(log: SourceCase) -> None:
+    first = Reader(log.make())
+    first.read(log.records or SOME)
+    partition = min(first.records)
+    records = first.records[partition]
     middle = records[len(records) // 2].offset
     # Row 3 of that record: the source begins with the record, and the caller passes over its first rows.
-    again = Reader(case.make(), RecordingAssignment(answers={partition: Position(middle, 3)}))
+    again = Reader(log.make(), RecordingAssignment(answers={partition: Position(middle, 3)}))
     expected = [record for record in records if record.offset >= middle]
     again.until(lambda: len(again.records.get(partition, [])) >= len(expected), "the second half")
     assert contents(again.records[partition]) == contents(expected)
-    again.source.close()
+    for reader in (first, again):
+        assert reader.source.replayable
+        reader.source.close()
 
 
-def test_where_a_batch_ends_another_source_goes_on(case: SourceCase) -> None:
-    first = Reader(case.make())
-    if not first.source.replayable:
-        pytest.skip("this source has no log to read again")
+def test_where_a_batch_ends_another_source_goes_on(log: SourceCase) -> None:
+    first = Reader(log.make())
     first.until(lambda: first.count > 0, "a first batch")
     answers = {partition: Position(offset) for partition, offset in first.next.items()}
     first.source.close()
-    second = Reader(case.make(), RecordingAssignment(answers=answers))
-    second.until(lambda: first.count + second.count >= (case.records or SOME), "the rest")
+    second = Reader(log.make(), RecordingAssignment(answers=answers))
+    second.until(lambda: first.count + second.count >= (log.records or SOME), "the rest")
     second.turn()
-    assert first.count + second.count == case.records
+    assert first.count + second.count == log.records
     for partition in first.records.keys() & second.records.keys():
         assert second.records[partition][0].offset >= answers[partition].offset
     second.source.close()

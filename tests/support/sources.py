@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
+from detector.config.sections import ComputerSource as ComputerSection
 from detector.config.sections import FileSource as FileSection
 from detector.config.sections import Kafka
 from detector.config.sections import KafkaSource as KafkaSection
 from detector.protocols import Source
+from detector.sources.computer import ComputerSource
 from detector.sources.file import FileSource
 from detector.sources.kafka import KafkaSource
 from detector.sources.memory import MemoryLog, MemorySource
 from detector.telemetry.clock import SystemClock
 from detector.types import Partition
+from tests.support.alerts import TurnedClock
 from tests.support.broker import Cluster
 
 RECORDS = 300
@@ -69,7 +72,17 @@ def memory(_request: pytest.FixtureRequest) -> SourceCase:
     return SourceCase(make, RECORDS, ends=True)
 
 
-SOURCES: dict[str, Callable[[pytest.FixtureRequest], SourceCase]] = {"kafka": kafka, "file": file, "memory": memory}
+def computer(_request: pytest.FixtureRequest) -> SourceCase:
+    clock = TurnedClock()
+    section = ComputerSection(interval=0.5)
+    return SourceCase(lambda: ComputerSource(section, clock, wait=clock.turn), None, ends=False)
+
+
+SourceCases = dict[str, Callable[[pytest.FixtureRequest], SourceCase]]
+
+LOGS: SourceCases = {"kafka": kafka, "file": file, "memory": memory}
+"""Those that can be read again."""
+SOURCES: SourceCases = {**LOGS, "computer": computer}
 
 
 def kafka_source(
