@@ -1,0 +1,1 @@
+"""How well the daemon tells anomalies from the rest, on labelled data: `detector bench quality`."""
