@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,21 @@ def labelled_sets(folder: Path) -> list[LabelledSet]:
         message = f"{folder}: no labelled sets there; expected a manifest.json and a file NAME.npz for each set"
         raise LabelledSetError(message)
     return sorted(found, key=lambda each: (each.rule.group, each.name))
+
+
+def chosen(folder: Path, *, only: AbstractSet[str], groups: AbstractSet[str]) -> list[LabelledSet]:
+    """Return the sets of those names and of those groups, where any are named; LabelledSetError where one is none."""
+    found = labelled_sets(folder)
+    _known("set", only, {each.name for each in found}, folder)
+    _known("group", groups, {each.rule.group for each in found}, folder)
+    return [each for each in found if (not only or each.name in only) and (not groups or each.rule.group in groups)]
+
+
+def _known(what: str, given: AbstractSet[str], there: set[str], folder: Path) -> None:
+    unknown = sorted(given - there)
+    if unknown:
+        message = f"{folder}: no {what} {', '.join(unknown)}; there are {', '.join(sorted(there))}"
+        raise LabelledSetError(message)
 
 
 def _rules(manifest: Path) -> dict[str, Rule]:

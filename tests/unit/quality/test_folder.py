@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detector.errors import LabelledSetError
-from detector.quality.folder import labelled_sets
+from detector.quality.folder import chosen, labelled_sets
 from detector.quality.labelled import Rule
 from tests.support.labelled import write_set
 
@@ -68,3 +68,28 @@ def test_a_file_without_a_rule_that_is_no_archive_is_told_of(tmp_path: Path, con
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(LabelledSetError, match=r"a\.npz: not an \.npz file"):
         labelled_sets(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("only", "groups", "expected"),
+    [
+        (set(), set(), ["a", "b", "c"]),
+        ({"c", "a"}, set(), ["a", "c"]),
+        (set(), {"y"}, ["b", "c"]),
+        ({"a", "c"}, {"y"}, ["c"]),
+    ],
+)
+def test_sets_are_chosen_by_name_and_group(
+    tmp_path: Path, only: set[str], groups: set[str], expected: list[str]
+) -> None:
+    for name, group in (("a", "x"), ("b", "y"), ("c", "y")):
+        write_set(tmp_path, name, {"group": group}, X=X, y=Y)
+    assert [each.name for each in chosen(tmp_path, only=only, groups=groups)] == expected
+
+
+def test_a_name_that_is_none_is_told_of_with_those_there_are(tmp_path: Path) -> None:
+    write_set(tmp_path, "a", {"group": "x"}, X=X, y=Y)
+    with pytest.raises(LabelledSetError, match="no set b, c; there are a"):
+        chosen(tmp_path, only={"c", "a", "b"}, groups=set())
+    with pytest.raises(LabelledSetError, match="no group y; there are x"):
+        chosen(tmp_path, only=set(), groups={"y"})
