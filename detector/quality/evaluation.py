@@ -59,7 +59,7 @@ def evaluate(labelled: LabelledSet, beside: Sequence[peers.Kind], phase: Phase) 
             labelled.name, labelled.rule.preset, run, phase(f"{labelled.name}: {DETECTOR}", len(run))
         )
         rows, seconds = rows + len(run), seconds + scored.seconds
-        ranks = {DETECTOR: scored.ranks(), DISTANCE: np.nan_to_num(scored.distance, nan=-np.inf)}
+        ranks = {DETECTOR: scored.ranks(), DISTANCE: scored.ranks_by_distance()}
         for kind in beside:
             ranks |= _beside(labelled, run, kind, phase)
         judged.append({name: _judgement(run, each) for name, each in ranks.items()})

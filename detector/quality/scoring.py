@@ -52,6 +52,10 @@ class Scored:
         _, ranks = np.unique(np.stack([told, far], 1), axis=0, return_inverse=True)
         return ranks.reshape(-1).astype(np.float64)
 
+    def ranks_by_distance(self) -> Float64:
+        """Return numbers [n] that order the rows by distance alone. Rows that were not scored come first."""
+        return np.nan_to_num(self.distance, nan=-1.0)
+
 
 def score(name: str, preset: Preset, run: Run, done: Callable[[int], None]) -> Scored:
     """Run the daemon on the rows of a run, with the configuration of a preset; `done` is told of rows as they are."""

@@ -89,3 +89,11 @@ def test_a_set_without_anything_to_tell_apart_is_not_run(tmp_path: Path, labels:
     phases = Phases()
     assert evaluate(a_set(tmp_path, {}, y=labels), BESIDE, phases) is None
     assert phases.told == []
+
+
+def test_rows_that_the_daemon_rejects_are_judged_as_the_least_anomalous(tmp_path: Path) -> None:
+    rejected = values()
+    rejected[[1000, 1100]] = np.inf
+    judgements = evaluated(a_set(tmp_path, {}, X=rejected)).judgements
+    for detector in (DETECTOR, DISTANCE):
+        assert 0.5 < judgements[detector].quality.roc < 0.8  # one of four anomalies is behind all that is normal

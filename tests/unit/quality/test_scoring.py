@@ -63,3 +63,10 @@ def test_ranks_follow_the_score_as_it_is_told_then_the_distance() -> None:
     assert np.argsort(ranks, kind="stable").tolist() == [4, 0, 5, 3, 2, 1, 6]
     assert ranks[0] == ranks[5]
     assert ranks[4] < ranks[0]
+
+
+def test_ranks_by_distance_are_finite_and_put_what_was_not_scored_first() -> None:
+    distance = np.array([0.0, 3.0, np.nan, 1.0])
+    ranks = Scored(np.zeros(4), distance, 1.0).ranks_by_distance()
+    assert np.isfinite(ranks).all()
+    assert np.argsort(ranks).tolist() == [2, 0, 3, 1]
