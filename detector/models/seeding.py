@@ -139,8 +139,9 @@ def _squares(z: Float64, norms: Float64, points: Float64) -> Float64:
 
     [S, P, R]. The square is expanded: on the grid nothing is rounded, so nothing cancels.
     """
-    squares: Float64 = norms[:, None] - 2.0 * (points @ z.transpose(0, 2, 1))
-    return squares + (points * points).sum(2)[:, :, None]
+    of_points = (points * points).sum(2)[:, :, None]
+    squares: Float64 = norms[:, None] - 2.0 * (points @ z.transpose(0, 2, 1)) + of_points
+    return squares
 
 
 def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64) -> NDArray[np.bool_]:

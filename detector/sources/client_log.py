@@ -51,11 +51,17 @@ class ClientLog(logging.Handler):
 
 
 def _says(reason: Exception | None) -> int:
-    """Return how much a reason says: 0 for what only sums up, 1 for a connection that was not made or ended."""
+    """Return how much a reason says.
+
+    0 for what only sums up, 1 for an answer that did not come in time (the last attempt has little of it), 2 for a
+    connection that was not made or ended.
+    """
     text = f"{type(reason).__name__} {reason}"
     if reason is None or "Unable to bootstrap" in text:
         return 0
-    return 1 if "KafkaConnectionError" in text and "SSL" not in text else 2
+    if "RequestTimedOutError" in text:
+        return 1
+    return 2 if "KafkaConnectionError" in text and "SSL" not in text else 3
 
 
 def _is_no_handover(record: logging.LogRecord) -> bool:

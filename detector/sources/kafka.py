@@ -45,7 +45,7 @@ for _provider in TOKEN_PROVIDERS:
 _CONNECT_MS = 3000
 _CLOSE_MS = 2000
 _JOIN_SECONDS = 3.0
-_REFRESH_SECONDS = 5.0
+_REFRESH_SECONDS = 3.0
 _MOMENT = 1.0  # a connection made anew, or the first metadata, is no trouble yet
 
 _log = structlog.get_logger(__name__)
@@ -257,8 +257,10 @@ class KafkaSource:
         """Tell the assignment what was taken, then what was given."""
         self._ownership.let_go()
         if self._ownership.arriving:
-            self._refresh_metadata()
-            for partition in sorted(self._ownership.arriving):
+            arriving = sorted(self._ownership.arriving)
+            if not self._refresh_metadata():
+                raise self._trouble.silent(arriving[0])
+            for partition in arriving:
                 self._take_over(partition)
 
     def _take_over(self, partition: Partition) -> None:
@@ -305,11 +307,13 @@ class KafkaSource:
             self._ask_anew(made_anew)
         return [batch for batch in batches if batch.partition not in made_anew]
 
-    def _refresh_metadata(self) -> None:
+    def _refresh_metadata(self) -> bool:
+        """Ask the brokers for news, and tell whether they answered; no signal is heeded while this waits."""
         answer = self._client.cluster.request_update()
         deadline = self._clock.monotonic() + _REFRESH_SECONDS
         while not answer.is_done and self._clock.monotonic() < deadline:
             time.sleep(0.005)
+        return bool(answer.is_done)
 
     # --- trouble
 

@@ -8,7 +8,7 @@ from detector.config.units import instant
 from detector.types import LogFacts
 
 _MARK = "store:"
-_WAIT_MS = 5000
+_WAIT_MS = 3000
 
 
 def mark(store_id: str) -> str:

@@ -56,7 +56,9 @@ def all_raised(daemon: Daemon, feed: Feed) -> list[dict[str, Any]]:
     daemon.until(lambda: len(daemon.output) == waiting, "standard output was read")
     assert not daemon.blocked(), "a receiver that is away is no reason to stop reading"
     assert waiting > 5
-    return [json.loads(line) for line in daemon.output]
+    alerts = [json.loads(line) for line in daemon.output]
+    assert alerts == sorted(alerts, key=lambda alert: int(alert["offset"]))
+    return alerts
 
 
 def test_bad_bytes_are_set_aside_and_the_stream_goes_on(broker: Cluster, new_daemon: DaemonFactory) -> None:
@@ -105,7 +107,7 @@ def test_no_secret_is_told(new_broker: BrokerFactory, new_daemon: DaemonFactory,
             DETECTOR_GROUP=feed.topic,
             KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{broker.port('SASL')}",
         )
-        assert "user 'alice'" in daemon.start().until_blocked("source")
+        daemon.start().until(lambda: "user 'alice'" in daemon.blocked().get("source", ""), "it told of the login")
         told = everything_told(daemon)
         daemon.kill()
         daemon.configure({"kafka": {"sasl": sasl | {"password": {"value": PASSWORD}}}})

@@ -25,13 +25,16 @@ def until_scored(daemon: Daemon, events: int) -> None:
 def test_the_daemon_drains_saves_and_exits_zero(broker: Cluster, new_daemon: DaemonFactory) -> None:
     feed = Feed(broker, broker.create_topic())
     feed.write(300, faulty=0, rejected=0)
-    with Receiver() as receiver:
+    held = Event()
+    with Receiver(Answer(until=held)) as receiver:
         rarely = {"checkpoint": {"interval": "1h"}}
         daemon = new_daemon(broker, feed.topic, rarely, DETECTOR_WEBHOOK_URL=receiver.url, DETECTOR_GROUP=feed.topic)
         until_scored(daemon.start(), sum(feed.ends.values()))
         feed.write_fault()
         until_scored(daemon, sum(feed.ends.values()))
         daemon.send(signal.SIGTERM)
+        daemon.until_said("stopping")
+        held.set()
         assert daemon.wait(WITHIN) == 0
         delivered = {request.id for request in receiver.requests}
     assert daemon.said("stopping", reason="signal")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-from kafka.errors import KafkaConnectionError, KafkaTimeoutError, SaslAuthenticationFailedError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError, RequestTimedOutError, SaslAuthenticationFailedError
 
 from detector.sources.client_log import ClientLog, Handover
 
@@ -23,6 +23,7 @@ def test_the_reason_of_a_failed_connection_is_kept(heard: ClientLog) -> None:
     refused = SaslAuthenticationFailedError("no")
     CONNECTIONS.warning("Bootstrap connection to %s failed: %s (backoff %.2f secs)", "bootstrap-0", refused, 0.1)
     CONNECTIONS.error("Connection failed: %s", KafkaConnectionError("socket disconnected"))
+    CONNECTIONS.error("Connection failed: %s", RequestTimedOutError("Request timed out after 90 ms"))
     CONNECTIONS.error("Bootstrap failed: %s", KafkaTimeoutError("Unable to bootstrap from a:1"))
     assert heard.reason is refused
     heard.forget()
@@ -30,7 +31,13 @@ def test_the_reason_of_a_failed_connection_is_kept(heard: ClientLog) -> None:
 
 
 def test_a_later_reason_that_says_as_much_takes_its_place(heard: ClientLog) -> None:
-    for reason in (KafkaConnectionError("refused"), KafkaConnectionError("Handshake failed: [SSL: X]")):
+    reasons = (
+        RequestTimedOutError("Request timed out after 90 ms"),
+        KafkaConnectionError("refused"),
+        KafkaConnectionError("disconnected"),
+        KafkaConnectionError("Handshake failed: [SSL: X]"),
+    )
+    for reason in reasons:
         CONNECTIONS.warning("Connection failed: %s", reason)
         assert heard.reason is reason
 
