@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPResponse
+from typing import Any
 
 import pytest
 import structlog
@@ -151,7 +152,17 @@ def test_a_kept_connection_does_not_hold_up_closing(daemon: Daemon) -> None:
     connection.close()
 
 
-def test_signal_handlers_stay_the_daemon_s_own(daemon: Daemon) -> None:
+@pytest.fixture
+def handlers() -> Iterator[list[Any]]:
+    """Set handlers of our own before the server starts; yields them, and puts the old ones back."""
+    own = [lambda *_: None, lambda *_: None]
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, handler) for number, handler in zip(numbers, own, strict=True)]
+    yield own
+    for number, old in zip(numbers, before, strict=True):
+        signal.signal(number, old)
+
+
+def test_signal_handlers_stay_the_daemon_s_own(handlers: list[Any], daemon: Daemon) -> None:
     daemon.get("/")
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)] == handlers
