@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from detector.config.secrecy import MASK
 from detector.errors import ConfigError
 
 Path = tuple[str | int, ...]
 
 _MOST_NODES = 100_000
 _MOST_DEPTH = 64
-_QUOTED = re.compile(r"'[^']{2,}'")
+# `'` itself is what PyYAML quotes as "'"; a single character is its punctuation, and no secret.
+_QUOTED = re.compile(r""" "'" | '(\\?[^'])?' | (?P<long>'[^']*') """, re.VERBOSE)
 _CORE = "tag:yaml.org,2002:"
 # Times are read where they are used (YAML's own lose the offset from UTC); the last two are `=` and `<<` as values.
 _AS_TEXT = {"timestamp", "value", "merge"}
@@ -79,7 +81,7 @@ def read(text: str, name: str, interpolate: Callable[[str], str]) -> Document:
         place = f"{name}:{mark.line + 1}: " if mark else f"{name}: "
         said = ", ".join(part for part in (error.context, error.problem) if part)
         # PyYAML quotes names of aliases and tags: an unquoted secret that begins with * or ! would be printed.
-        message = f"{place}not valid YAML: {_QUOTED.sub('(not shown)', said)}"
+        message = f"{place}not valid YAML: {_QUOTED.sub(_unless_long, said)}"
         if mark and "${" in "".join(text.splitlines()[mark.line : mark.line + 1]):
             message += "; inside [ ] or { }, put ${...} in quotes"
         raise ConfigError(message) from None
@@ -90,6 +92,10 @@ def read(text: str, name: str, interpolate: Callable[[str], str]) -> Document:
     reader = _Reader(interpolate)
     reader.document.value = None if node is None else reader.value(node, ())
     return reader.document
+
+
+def _unless_long(quoted: re.Match[str]) -> str:
+    return MASK if quoted["long"] else quoted[0]
 
 
 class _Reader:

@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.errors import StoreDamagedError, StoreError
+from detector.errors import StoreDamagedError, StoreError, StoreNewerError
 from detector.store import controls, folder, outbox, portable, schema
 from detector.store import slots as slot_rows
 from detector.store.connection import Connection
@@ -54,7 +54,8 @@ class Contents:
 def check(path: Path) -> list[Finding]:
     """Verify everything in the store at `path`: SQLite's own structures and every checksum.
 
-    Raises StoreLockedError where a partition is in use, StoreError where there is no store.
+    A file of a newer version is a finding too: it must not hide what is wrong with the others. Raises StoreLockedError
+    where a partition is in use, StoreError where there is no store.
     """
     findings: list[Finding] = []
     try:
@@ -66,7 +67,7 @@ def check(path: Path) -> list[Finding]:
         try:
             with _unused(path, partition) as (sqlite, _):
                 findings += _check_file(sqlite, file, partition)
-        except StoreDamagedError as error:
+        except (StoreDamagedError, StoreNewerError) as error:
             findings.append(Finding(file, str(error)))
     return findings
 

@@ -258,6 +258,15 @@ def test_text_that_is_not_yaml_names_the_line() -> None:
     assert line.startswith("config.yaml:3: not valid YAML: ")
 
 
+def test_what_yaml_expected_is_shown_and_names_of_aliases_are_not() -> None:
+    (line,) = refused("source: {kind: kafka\nevents: [\n")
+    assert line.endswith("expected ',' or '}', but got ':'")
+    (line,) = refused("source:\n\tkind: kafka\n")
+    assert line.endswith(r"found character '\t' that cannot start any token")
+    (line,) = refused("source: *sesame\n")
+    assert line.endswith("found undefined alias (not shown)")
+
+
 def test_a_reference_that_breaks_a_flow_list_is_explained() -> None:
     (line,) = refused("source: {kind: kafka, topics: [${T}]}\n")
     assert line.endswith("inside [ ] or { }, put ${...} in quotes")

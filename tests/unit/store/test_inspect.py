@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import random
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -244,6 +246,17 @@ def test_every_damaged_part_is_a_finding(filled: SqliteStore, folder: Path) -> N
     file.write_bytes(file.read_bytes().replace(b"headerheader", b"headerHeader").replace(b"bodybody", b"bodyBody"))
     (folder / "store.json").write_text("{}")
     assert len(check(folder)) == 3
+
+
+def test_a_newer_file_hides_no_damage_of_another(filled: SqliteStore, folder: Path) -> None:
+    fill(filled, Partition("orders", 4))
+    damaged, newer = folder / "orders" / "4.sqlite", folder / "orders" / "3.sqlite"
+    damaged.write_bytes(damaged.read_bytes().replace(b"headerheader", b"headerHeader"))
+    with contextlib.closing(sqlite3.connect(newer)) as sqlite:
+        sqlite.execute("PRAGMA user_version = 99")
+    findings = {finding.file: finding.problem for finding in check(folder)}
+    assert "newer detector" in findings[newer]
+    assert "checksum" in findings[damaged]
 
 
 def test_damage_to_the_structure_is_found(filled: SqliteStore, folder: Path) -> None:
