@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,7 +140,7 @@ def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], 
 def states(
     shape: Shape, *, centroids: Float64, masses: Float64, means: Float64, variances: Float64, weights: Float64
 ) -> SlotStates:
-    """Pad the states of S slots ([S, K, D], [S, K], [S, D], [S, D], [S, D]) to the program's shape; no spreads."""
+    """Pad the states of S slots ([S, C, D], [S, C], [S, D], [S, D], [S, D]) to the program's shape; no spreads."""
     n, padded = len(centroids), shape.call_slots + 1
     all_centroids = np.zeros((padded, shape.all_centroids, shape.features), np.float32)
     traits = np.zeros((padded, shape.traits), np.float32)
@@ -148,3 +148,22 @@ def states(
     nothing = np.zeros_like(masses)
     traits[:n, :-1] = np.concatenate([masses, nothing, nothing, means, variances, weights], 1)
     return SlotStates(all_centroids, traits, np.zeros((padded, shape.times)))
+
+
+class Traits(NamedTuple):
+    """The traits of S slots: masses, spreads, wins [S, C]; means, variances, weights [S, D]; gates [S]."""
+
+    masses: Float32
+    spreads: Float32
+    wins: Float32
+    means: Float32
+    variances: Float32
+    weights: Float32
+    gates: Float32
+
+
+def traits(shape: Shape, states: SlotStates) -> Traits:
+    """Return views of the traits by name."""
+    c, d = shape.all_centroids, shape.features
+    *named, gates = np.split(states.traits, np.cumsum([c, c, c, d, d, d]), axis=1)
+    return Traits(*named, gates[:, 0])

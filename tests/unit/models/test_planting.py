@@ -7,7 +7,7 @@ import pytest
 
 from detector.models.bank import Bank
 from detector.models.planting import Planting
-from detector.models.shape import Shape
+from detector.models.shape import Rules, Shape
 from detector.models.slots import Slots
 from detector.types import Partition
 
