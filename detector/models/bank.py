@@ -31,7 +31,7 @@ class Bank:
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
-    quarantine      float64 [S, 3 + 2 D]    weight, first, last, sums, sums of squares; [S, 0] where nothing is gated
+    quarantine      float64 [S, 3 + 3 D]    weight, first, last; values, sums, squares; [S, 0] where nothing is gated
     last_seen       float64 [S]             the partition's event time at the slot's last row
     cool_until      float64 [S]             event time until which the slot raises no further alert
     rows_learned    int64   [S]
@@ -50,7 +50,7 @@ class Bank:
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
-                ("quarantine", np.float64, (gating * (3 + 2 * shape.features),)),
+                ("quarantine", np.float64, (gating * (3 + 3 * shape.features),)),
                 ("last_seen", np.float64),
                 ("cool_until", np.float64),
                 ("rows_learned", np.int64),
@@ -100,7 +100,7 @@ class Bank:
 
     @property
     def quarantine(self) -> Float64:
-        """Weight, first, last, sums, sums of squares of gated rows [S, 3 + 2 D]."""
+        """Weight, first, last; values, sums, sums of squares of gated rows, a feature each [S, 3 + 3 D]."""
         return self._slots["quarantine"]
 
     @property
@@ -142,6 +142,11 @@ class Bank:
     def variances(self) -> Float32:
         """Running variances [S, D]."""
         return self._trait(3 * self.shape.all_centroids + self.shape.features, self.shape.features)
+
+    @property
+    def weights(self) -> Float32:
+        """Rows that the moments of each feature stand for [S, D]."""
+        return self._trait(3 * self.shape.all_centroids + 2 * self.shape.features, self.shape.features)
 
     @property
     def gates(self) -> Float32:

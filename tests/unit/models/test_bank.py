@@ -63,7 +63,7 @@ def test_bytes_of_another_shape_are_refused(cut: int) -> None:
 def test_nothing_is_kept_for_smoothing_and_gating_where_they_are_off() -> None:
     plain = Bank(SHAPE, seed_rows=8)
     assert plain.smoothed.shape[1] == plain.quarantine.shape[1] == 0
-    assert plain.bytes_per_slot == bank().bytes_per_slot - 8 * (1 + 3) - 8 * (3 + 2 * 3)
+    assert plain.bytes_per_slot == bank().bytes_per_slot - 8 * (1 + 3) - 8 * (3 + 3 * 3)
 
 
 def test_growing_keeps_the_slots() -> None:
