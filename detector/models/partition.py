@@ -309,7 +309,7 @@ class PartitionModel:
             self._keep_up(np.unique(block.slots[block.usable]), block.time)
 
     def _calibrate(self, block: Block, scored: _Scored, learned: Bool) -> None:
-        """Let the rows of a block that may count as normal into the references, and into the sketches of their slots."""
+        """Let the rows of a block that may count as normal into the references and into the slots' sketches."""
         least = _OUTLYING * self.detection.alerting.false_alarm_rate
         normal = block.usable & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])

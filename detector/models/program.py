@@ -237,6 +237,7 @@ class Program:
         centroid = tf.gather(judge, closest, batch_dims=1)[:, 0]
         expected = tf.where(known, tf.gather(standing, closest, batch_dims=1)[:, 0], 0.0)
         least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)
+        least = tf.where(least < _FAR, least, 0.0)  # of a slot without centroids none is far
         errors = tf.minimum(least + tf.reduce_sum(outside, -1, keepdims=True), _VAST)
         observed = tf.cast(seen, tf.float32)
         nearest_at = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + nearest)

@@ -51,7 +51,7 @@ class _Tail:
 
 
 class Placed(NamedTuple):
-    """Values on the reference's scale, which never changes: float64 [n], and their bins int64 [n], NaN in the lowest."""
+    """Values float64 [n] on the reference's scale, which never changes, and their bins int64 [n]: NaN in the lowest."""
 
     values: Float64
     bins: Int64

@@ -16,11 +16,10 @@ REACH = 1e17
 
 
 class PlainScore(NamedTuple):
-    """What is said of a row: expected and parts are [D]."""
+    """What is said of a row: `closest` is the closest member's centroid (and those of members that tie); parts [D]."""
 
     distance: float
-    centroid: int
-    expected: Float64
+    closest: list[int]
     parts: Float64
 
 
@@ -57,10 +56,9 @@ class PlainSlot:
         judged = self._judged(row)
         scored = [self._parts(row, self._nearest(row, own[self.normal()[own]])) for own in self._owned()]
         each = [math.sqrt(parts.sum() * len(row) / max(1, judged.sum())) for _, parts in scored]
-        nearest, _ = scored[int(np.argmin(each))]
+        closest = [k for (k, _), own in zip(scored, each, strict=True) if math.isclose(own, min(each), rel_tol=1e-5)]
         distance = float(np.mean(each)) if 2 * judged.sum() >= len(row) else math.nan
-        expected = np.where(self.weights > 0, self.centroids[nearest], 0.0)
-        return PlainScore(distance, nearest, expected, np.mean([parts for _, parts in scored], axis=0))
+        return PlainScore(distance, closest, np.mean([parts for _, parts in scored], axis=0))
 
     def normal(self) -> Bool:
         """Tell which centroids define normal [C]."""

@@ -166,4 +166,5 @@ def traits(shape: Shape, states: SlotStates) -> Traits:
     """Return views of the traits by name."""
     c, d = shape.all_centroids, shape.features
     *named, gates = np.split(states.traits, np.cumsum([c, c, c, d, d, d]), axis=1)
-    return Traits(*named, gates[:, 0])
+    masses, spreads, wins, means, variances, weights = named
+    return Traits(masses, spreads, wins, means, variances, weights, gates[:, 0])
