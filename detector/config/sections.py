@@ -487,6 +487,16 @@ PRESETS: dict[str, dict[str, object]] = {
 """What a preset puts in the place of the defaults of `model`."""
 
 
+def _over(defaults: dict[str, object], given: dict[str, object]) -> dict[str, object]:
+    """Put what is given over the defaults, section by section."""
+    merged = {**defaults, **given}
+    for name, value in defaults.items():
+        inner = given.get(name)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            merged[name] = _over(value, inner)
+    return merged
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -534,7 +544,7 @@ class Config(Section):
         if not isinstance(given, dict):
             return given
         model, preset = given.get("model") or {}, PRESETS.get(str(given.get("preset", "events")), {})
-        return {**given, "model": {**preset, **model}} if isinstance(model, dict) else given
+        return {**given, "model": _over(preset, model)} if isinstance(model, dict) else given
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
