@@ -110,6 +110,17 @@ def test_the_halves_part_even_where_a_fixed_shift_would_vanish_in_float32() -> N
     assert np.float32(1e6) + np.float32(1e-14) == np.float32(1e6)
 
 
+def test_what_is_to_be_spared_is_not_dead_however_little_it_holds() -> None:
+    ones = np.ones((1, 2), np.float32)
+    seeds = heavy_and_dead(2.0)
+    proven = np.array([[False, False, True]])
+    assert split_dead(seeds, ones, ones, keys(1), proven).tolist() == [-1]
+    seeds.masses[0, 0] = 0.2
+    assert split_dead(seeds, ones, ones, keys(1), proven).tolist() == [0], "the next one that is dead"
+    assert seeds.centroids[0, 2].tolist() == [50.0, 50.0]
+    assert split_dead(heavy_and_dead(2.0), ones, ones, keys(1), ~NONE).tolist() == [-1]
+
+
 @pytest.mark.parametrize(
     "seeds",
     [
