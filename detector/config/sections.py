@@ -344,6 +344,9 @@ class Model(Section):
     mass: Annotated[float, Field(gt=0, le=1), NUMBER] = 0.8
     """The heaviest centroids that hold this share of the mass define normal (0.95 with the preset `metrics`): else
     each burst of anomalies would get a centroid of its own, and be normal."""
+    scale: Literal["within", "total"] = "within"
+    """What a feature's distance is measured by: its spread within the clusters (what the other features foretell of it
+    counts as known), or its spread in all."""
     smoothing: Annotated[float, Field(gt=0), NUMBER] | None = None
     """Half-life in events of the mean that a slot's scores are smoothed by (10 with the preset `metrics`); absent =
     each event is judged by itself."""

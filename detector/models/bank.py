@@ -26,8 +26,8 @@ class Bank:
     C = M K centroids are those of its first member, then those of the next.
 
     centroids       float32 [S, C, D]
-    traits          float32 [S, 3 C + 3 D + 1]  masses, spreads, wins, means (NaN = feature never seen), variances,
-                                                weights, learning gate (0 = none)
+    traits          float32 [S, 3 C + 4 D + 1]  masses, spreads, wins, means (NaN = feature never seen), variances,
+                                                weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
@@ -80,7 +80,7 @@ class Bank:
 
     @property
     def traits(self) -> Float32:
-        """Masses, spreads, wins, means, variances, weights, learning gate [S, 3 C + 3 D + 1]."""
+        """Masses, spreads, wins, means, variances, weights, within, learning gate [S, 3 C + 4 D + 1]."""
         return self._slots["traits"]
 
     @property
@@ -147,6 +147,11 @@ class Bank:
     def weights(self) -> Float32:
         """Rows that the moments of each feature stand for [S, D]."""
         return self._trait(3 * self.shape.all_centroids + 2 * self.shape.features, self.shape.features)
+
+    @property
+    def within(self) -> Float32:
+        """Running variances about the nearest centroid [S, D]."""
+        return self._trait(3 * self.shape.all_centroids + 3 * self.shape.features, self.shape.features)
 
     @property
     def gates(self) -> Float32:

@@ -173,6 +173,7 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
                 half_life=half_life,
                 members=1,
                 mass=1.0,
+                scale="total",
                 seed_rows=operator.index(self.seed_rows),
             ),
             Alerting(),

@@ -6,7 +6,7 @@ import numpy as np
 
 from detector.models.bank import Bank
 from detector.models.calibration import begun
-from detector.models.seeding import Seeds, UInt64, draw_key, seed, split_dead
+from detector.models.seeding import Seeds, UInt64, draw_key, scales, seed, split_dead
 from detector.models.shape import Rules
 from detector.models.slots import WHOLE, Slots
 from detector.models.smoothing import smooth
@@ -84,14 +84,21 @@ class Planting:
     def _seed(self, slots: Int64, rows: Float32) -> None:
         """Seed those slots [n] from as many rows each [n, R, D]."""
         bank, shape = self._bank, self._bank.shape
-        distances = np.zeros(rows.shape[:2])
+        apart = np.zeros((shape.members, *rows.shape))
         for member in range(shape.members):
             own = slice(member * shape.centroids, (member + 1) * shape.centroids)
             keys = self._keys(_draw("seed", member), slots)
-            seeds, nearest = seed(rows, bank.means[slots], bank.variances[slots], shape.centroids, keys)
+            seeds, apart[member] = seed(rows, bank.means[slots], bank.variances[slots], shape.centroids, keys)
             self._plant(slots, own, seeds)
-            distances += nearest / shape.members
         self._unproven(slots)
+        squares = apart * apart
+        # A centroid lies nearer to the rows that it was made from than to others: those count as so many fewer.
+        within = squares.mean((0, 2)) * rows.shape[1] / max(1, rows.shape[1] - shape.centroids)
+        scale = scales(bank.means[slots], bank.variances[slots])
+        bank.within[slots] = within * scale * scale
+        if self.rules.within:
+            squares = squares / (within[None, :, None] + 1e-12)
+        distances = np.sqrt(squares.sum(3)).mean(0)
         bank.sketches[slots, 1] = begun(distances)
         bank.sketches[slots, 0] = begun(self._smoothed(distances))
         bank.release(slots)

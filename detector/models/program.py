@@ -11,9 +11,14 @@ For a row x of a slot with running mean mu, variance var and centroids c_k (all 
     z    = (x - mu) / sd
     x'   = x where |z| <= 10, else mu +- 10 sd   clipped for assignment and learning (and at mu +- 1e17, always)
     k    = argmin_k sum_d ((x'_d - c_kd) / sd_d)^2
-    d^2  = D / |observed| * sum_d [((x'_d - c_kd) / sd_d)^2 + ln^2(max(|z_d|, 10) / 10)]
+    j    = the same among the centroids that define normal
+    d^2  = D / |observed| * sum_d [((x'_d - c_jd) / s_d)^2 + ln^2(max(|z_d|, 10) / 10)]
+    s    = sqrt(within + (x' - c_j)^2 / (w + 1)) + 0.01 |mu| + 1e-9, or sd where the rules say so
+           within = running variance about the nearest centroid: what the clusters foretell of a feature is known, and
+           only what is left of it measures surprise (the pooled within-class variance: Fisher, 1936)
 
-over the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as missing
+A row's distance is the mean over the members of its slot. Which centroids define normal is in Rules.
+The sums go over the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as missing
 here. The difference is taken before anything is squared: the expansion |x|^2 - 2 x.c + |c|^2 cancels in float32.
 
 A complete block is then learned: with n rows of the slot in the block and the keep factor
@@ -21,7 +26,7 @@ g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
 
     mass_k  <- g mass_k + n_k
     c_k     <- c_k + sum of (x' - c_k) over the rows it won / mass_k          (Sculley, WWW 2010, as a mini-batch)
-    weight, mean, var: exponentially weighted moments with the same g, per feature (Chan, Golub & LeVeque, 1983)
+    weight, mean, var, within: exponentially weighted moments with the same g, per feature (Chan, Golub & LeVeque, 1983)
     spread_k <- mean squared distance of the rows it won, weighted by mass
 
 A slot without centroids yet has one: its mean, which arises by the same rule from a mass of 0. Moments are taken about
@@ -105,7 +110,8 @@ class SlotStates(NamedTuple):
     A slot's centroids are those of its first member, then those of the next: C = M K.
 
     centroids  float32 [U, C, D]
-    traits     float32 [U, 3 C + 3 D + 1]  masses, spreads, wins, means, variances, weights, learning gate (0 = none)
+    traits     float32 [U, 3 C + 4 D + 1]  masses, spreads, wins, means, variances, weights, variances within the
+                                         clusters, learning gate (0 = none)
     times      float64 [U, 1 + 2 C]        event time when the slot last learned, when each centroid first and last won
     """
 
@@ -202,7 +208,7 @@ class Program:
     def _score(self, block: _Block, centroids: Tensor, traits: Tensor, times: Tensor) -> _Scored:
         """Distance, nearest centroid, its coordinates and the features' parts; then what learning needs of them."""
         shape = self.shape
-        mass, _, _, mean, var, weight, _ = self._split(tf.gather(traits, block.slot))
+        mass, _, _, mean, var, weight, within, _ = self._split(tf.gather(traits, block.slot))
         mean, known = _known(mean), weight > 0
         seen = tf.math.is_finite(block.rows)
         judged = tf.logical_and(seen, known)
@@ -228,7 +234,12 @@ class Program:
         outside = tf.math.log(tf.maximum(z, CLIP) / CLIP)
         outside = outside * outside
         standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
-        inside = (at[:, None, :] - standing) * scale[:, None, :]
+        gap = tf.where(judged[:, None, :], at[:, None, :] - standing, 0.0)
+        if self.rules.within:
+            itself = tf.minimum(gap * gap, _VAST) / (weight + 1.0)[:, None, :]
+            inside = gap / (tf.sqrt(within[:, None, :] + itself) + (0.01 * tf.abs(mean) + 1e-9)[:, None, :])
+        else:
+            inside = gap * scale[:, None, :]
         parts = tf.minimum(inside * inside + outside[:, None, :], _VAST)
         count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
         each = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0))[:, None])
@@ -274,7 +285,7 @@ class Program:
         """Return the state after the block; where no row learns, the very same bits."""
         shape = self.shape
         old = tf.gather(traits, block.present)
-        mass, spread, wins, old_mean, var, weight, gate = self._split(old)
+        mass, spread, wins, old_mean, var, weight, within, gate = self._split(old)
         limit = tf.gather(gate[:, 0], block.group)
         gated = tf.logical_and(limit > 0, scored.distance > limit)
         learned = tf.cast(tf.logical_and(block.learns, tf.logical_not(gated)), tf.float32)
@@ -286,7 +297,9 @@ class Program:
         won = self._by_centroid(block, scored.nearest, tf.repeat(learned[:, None], shape.members, 1))
         errors = self._by_centroid(block, scored.nearest, learned[:, None] * scored.errors)
         offset = total / tf.maximum(count, 1.0)
-        within = self._by_group(block, (observed * (delta - tf.gather(offset, block.group))) ** 2)
+        about = self._by_group(block, (observed * (delta - tf.gather(offset, block.group))) ** 2)
+        apart = tf.reduce_mean((scored.clipped[:, None, :] - scored.nearest_at) ** 2, 1)
+        around = self._by_group(block, observed * apart)
         old_times = tf.gather(times, block.present)
         keep = self._keep(n, block.time - old_times[:, 0])
         new_mass = keep * mass + won
@@ -294,9 +307,10 @@ class Program:
         new_weight = keep * weight + count
         inverse = 1.0 / tf.maximum(new_weight, _TINY)
         before, now = keep * weight * inverse, count * inverse
-        new_var = tf.where(count > 0, before * var + within * inverse + before * now * offset * offset, var)
+        new_var = tf.where(count > 0, before * var + about * inverse + before * now * offset * offset, var)
+        new_within = tf.where(count > 0, before * within + around * inverse, within)
         mean = tf.where(count > 0, _known(old_mean) + now * offset, old_mean)
-        changed = tf.concat([new_mass, new_spread, wins + won, mean, new_var, new_weight, gate], 1)
+        changed = tf.concat([new_mass, new_spread, wins + won, mean, new_var, new_weight, new_within, gate], 1)
         moved = self._move(block, scored, observed, learned, old_mass=mass, new_mass=new_mass, new_mean=_known(mean))
         at = (block.slot * shape.all_centroids)[:, None] + scored.nearest
         passed = self._passed(block.time, n, won, wins, old_times)
@@ -365,7 +379,7 @@ class Program:
 
     def _split(self, traits: Tensor) -> Tensor:
         c, d = self.shape.all_centroids, self.shape.features
-        return tf.split(traits, [c, c, c, d, d, d, 1], axis=1)
+        return tf.split(traits, [c, c, c, d, d, d, d, 1], axis=1)
 
 
 def _first_least(values: Tensor) -> Tensor:

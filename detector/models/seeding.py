@@ -69,7 +69,7 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     """Choose centroids for S slots: k-means++, a few turns of Lloyd's algorithm, and the best of several such runs.
 
     rows float32 [S, R, D] (NaN = missing: taken as the mean), mean and var float32 [S, D], keys uint64 [S].
-    Returns the rows' distances to their centroids too, float64 [S, R].
+    Returns too how far each row lies from its centroid, standardised by the mean and variance, float64 [S, R, D].
     Where a slot has fewer than K distinct rows, the centroids left over get no mass.
     """
     slots, count, features = rows.shape
@@ -93,7 +93,8 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     counts = won.sum(2)
     spreads = (won @ squares[:, :, None])[:, :, 0] / np.maximum(counts, 1.0)
     coordinates = (centre + chosen * scale).astype(np.float32)
-    return Seeds(coordinates, counts.astype(np.float32), spreads.astype(np.float32)), np.sqrt(squares)
+    apart = z[best] - np.take_along_axis(chosen, nearest[:, :, None], 1)
+    return Seeds(coordinates, counts.astype(np.float32), spreads.astype(np.float32)), apart
 
 
 def _on_grid(z: Float64) -> Float64:

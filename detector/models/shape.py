@@ -41,8 +41,8 @@ class Shape:
 
     @property
     def traits(self) -> int:
-        """Width of a slot's traits: masses C, spreads C, wins C, means D, variances D, weights D, learning gate."""
-        return 3 * self.all_centroids + 3 * self.features + 1
+        """Width of a slot's traits: masses C, spreads C, wins C, means D, variances D, weights D, within D, gate."""
+        return 3 * self.all_centroids + 4 * self.features + 1
 
     @property
     def times(self) -> int:
@@ -56,12 +56,14 @@ class Rules:
 
     half_life_events  rows, and half_life_time, seconds, after which weights are halved; None = never
     mass              share of the mass that the heaviest centroids hold which define normal
+    within            distances are measured by the features' spread within the clusters, not by their spread in all
     promote_count     rows that any other centroid must have won, over at least promote_after seconds, to define it too
     """
 
     half_life_events: float | None = None
     half_life_time: float | None = None
     mass: float = 1.0
+    within: bool = False
     promote_count: int = 500
     promote_after: float = 86400.0
 
@@ -70,7 +72,14 @@ def rules_of(detection: Detection) -> Rules:
     """Return the rules of a configuration's model."""
     model = detection.model
     half_life = model.half_life
-    return Rules(half_life.events, half_life.time, model.mass, model.promote_count, model.promote_after)
+    return Rules(
+        half_life.events,
+        half_life.time,
+        mass=model.mass,
+        within=model.scale == "within",
+        promote_count=model.promote_count,
+        promote_after=model.promote_after,
+    )
 
 
 def shape_of(detection: Detection) -> Shape:

@@ -47,6 +47,7 @@ class PlainSlot:
     means: Float64
     variances: Float64
     weights: Float64
+    within: Float64
     gate: float = 0.0
     learned_at: float = 0.0
     waiting: list[_Row] = field(default_factory=list)
@@ -77,7 +78,7 @@ class PlainSlot:
         if self.gate > 0 and self.score(row).distance > self.gate:
             return
         nearest = [self._nearest(row, own[self.masses[own] > 0]) for own in self._owned()]
-        errors = [float(self._parts(row, k)[1].sum()) for k in nearest]
+        errors = [float((self._inside(row, k) + self._outside(row)).sum()) for k in nearest]
         self.waiting.append(_Row(self._clipped(row), ~np.isnan(row), nearest, errors))
 
     def learn(self, time: float) -> None:
@@ -124,6 +125,12 @@ class PlainSlot:
             mean = (before * old + values.sum()) / after
             spread = before * (self.variances[d] + (old - mean) ** 2) + ((values - mean) ** 2).sum()
             self.means[d], self.variances[d] = mean, spread / after
+            around = [
+                np.mean([(row.clipped[d] - self.centroids[k, d]) ** 2 for k in row.nearest])
+                for row in rows
+                if row.seen[d]
+            ]
+            self.within[d] = (before * self.within[d] + sum(around)) / after
 
     def _owned(self) -> list[Int64]:
         """Return the numbers of each member's centroids."""
@@ -140,8 +147,17 @@ class PlainSlot:
 
     def _parts(self, row: Float64, k: int) -> tuple[int, Float64]:
         """Return the centroid's number again, and the features' parts of the squared distance to it [D]."""
+        inside = self._inside(row, k)
+        if self.rules.within:
+            gap = np.where(self._judged(row), self._clipped(row) - self.centroids[k], 0.0)
+            sd = np.sqrt(self.within + gap**2 / (self.weights + 1.0)) + 0.01 * np.abs(np.nan_to_num(self.means)) + 1e-9
+            inside = (gap / sd) ** 2
+        return k, inside + self._outside(row)
+
+    def _outside(self, row: Float64) -> Float64:
         z = np.where(self._judged(row), np.abs(row - self.means) / self._sd(row), 0.0)
-        return k, self._inside(row, k) + np.log(np.maximum(z, CLIP) / CLIP) ** 2
+        outside: Float64 = np.log(np.maximum(z, CLIP) / CLIP) ** 2
+        return outside
 
     def _inside(self, row: Float64, k: int) -> Float64:
         return np.where(self._judged(row), (self._clipped(row) - self.centroids[k]) / self._sd(row), 0.0) ** 2

@@ -43,7 +43,7 @@ def small(
             half_life=half_life or HalfLife(events=500, time=None),
             seed_rows=seed_rows,
             warm_up=warm_up,
-            **{"members": 1, "mass": 1.0, **model},
+            **{"members": 1, "mass": 1.0, "scale": "total", **model},
         ),
         alerting or Alerting(false_alarm_rate=1e-2, cool_down=5.0, reference=1000, warm_up=100),
     )
@@ -140,18 +140,21 @@ def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], 
 def states(
     shape: Shape, *, centroids: Float64, masses: Float64, means: Float64, variances: Float64, weights: Float64
 ) -> SlotStates:
-    """Pad the states of S slots ([S, C, D], [S, C], [S, D], [S, D], [S, D]) to the program's shape; no spreads."""
+    """Pad the states of S slots ([S, C, D], [S, C], [S, D], [S, D], [S, D]) to the program's shape; no spreads.
+
+    Within the clusters features vary as they do in all.
+    """
     n, padded = len(centroids), shape.call_slots + 1
     all_centroids = np.zeros((padded, shape.all_centroids, shape.features), np.float32)
     traits = np.zeros((padded, shape.traits), np.float32)
     all_centroids[:n] = centroids
     nothing = np.zeros_like(masses)
-    traits[:n, :-1] = np.concatenate([masses, nothing, nothing, means, variances, weights], 1)
+    traits[:n, :-1] = np.concatenate([masses, nothing, nothing, means, variances, weights, variances], 1)
     return SlotStates(all_centroids, traits, np.zeros((padded, shape.times)))
 
 
 class Traits(NamedTuple):
-    """The traits of S slots: masses, spreads, wins [S, C]; means, variances, weights [S, D]; gates [S]."""
+    """The traits of S slots: masses, spreads, wins [S, C]; means, variances, weights, within [S, D]; gates [S]."""
 
     masses: Float32
     spreads: Float32
@@ -159,12 +162,13 @@ class Traits(NamedTuple):
     means: Float32
     variances: Float32
     weights: Float32
+    within: Float32
     gates: Float32
 
 
 def traits(shape: Shape, states: SlotStates) -> Traits:
     """Return views of the traits by name."""
     c, d = shape.all_centroids, shape.features
-    *named, gates = np.split(states.traits, np.cumsum([c, c, c, d, d, d]), axis=1)
-    masses, spreads, wins, means, variances, weights = named
-    return Traits(masses, spreads, wins, means, variances, weights, gates[:, 0])
+    *named, gates = np.split(states.traits, np.cumsum([c, c, c, d, d, d, d]), axis=1)
+    masses, spreads, wins, means, variances, weights, within = named
+    return Traits(masses, spreads, wins, means, variances, weights, within, gates[:, 0])

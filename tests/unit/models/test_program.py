@@ -16,7 +16,7 @@ WHOLE = Shape(features=4, centroids=3, rows=32, keyed=False)
 TEAM = Shape(features=4, centroids=3, rows=32, keyed=False, members=3)
 KEYED_TEAM = Shape(features=4, centroids=3, rows=32, keyed=True, members=2)
 LASTING, FADING = Rules(), Rules(100.0, 60.0)
-CHOOSY = Rules(100.0, 60.0, mass=0.8, promote_count=20, promote_after=60.0)
+CHOOSY = Rules(100.0, 60.0, mass=0.8, within=True, promote_count=20, promote_after=60.0)
 GATE = 9.0
 UNITS = np.array([1.0, 1e-3, 1e6, 50.0])
 
@@ -63,7 +63,7 @@ def plain_states(shape: Shape, seed: int, slots: int, blocks: Blocks, rules: Rul
         spreads, wins, first_wins, last_wins = np.zeros((4, c))
         coordinates = centroids.astype(np.float64)
         tallies = (coordinates, masses, spreads, wins, first_wins, last_wins)
-        made.append(PlainSlot(shape.members, rules, *tallies, means, variances, weights, gate))
+        made.append(PlainSlot(shape.members, rules, *tallies, means, variances, weights, variances.copy(), gate))
     return made
 
 
