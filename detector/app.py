@@ -18,7 +18,7 @@ from detector.config import sections
 from detector.config.detection import Detection
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint
-from detector.models.shape import Shape, shape_of
+from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.observing import Observing
 from detector.ownership import Load, Ownership
 from detector.pipeline import Observer, Pipeline
@@ -145,15 +145,14 @@ class Models:
     """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
 
     def __init__(self) -> None:
-        self._programs: dict[tuple[Shape, float | None, float | None], Program] = {}
+        self._programs: dict[tuple[Shape, Rules], Program] = {}
 
     def __call__(self, partition: Partition, detection: Detection, load: Load) -> PartitionModel:
         """Make the model of a partition; the first of a shape compiles, which takes seconds."""
         return PartitionModel(partition, detection, programs=self._compiled, load=load)
 
     def _compiled(self, detection: Detection) -> Program:
-        half_life = detection.model.half_life
-        key = (shape_of(detection), half_life.events, half_life.time)
+        key = (shape_of(detection), rules_of(detection))
         if key not in self._programs:
             self._programs[key] = Program(*key)
             self._programs[key].warm_up()

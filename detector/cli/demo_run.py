@@ -41,7 +41,7 @@ _COMPUTER_SETTINGS: dict[str, Any] = {
     "alerting": {"false_alarm_rate": 3e-3, "warm_up": 200, "reference": 10_000, "cool_down": "10s"},
     "checkpoint": {"interval": "2s"},
 }
-_FLEET_SETTINGS: dict[str, Any] = {"source": {"kind": "computer"}}
+_FLEET_SETTINGS: dict[str, Any] = {"source": {"kind": "computer"}, "preset": "metrics"}
 
 
 def run_computer(seconds: float | None) -> int:

@@ -23,7 +23,7 @@ def schema() -> dict[str, Any]:
     properties: dict[str, Any] = whole["properties"]
     for name, value in properties.items():
         if name not in whole["required"]:  # nothing but comments under it means its defaults
-            properties[name] = {"anyOf": [value, {"type": "null"}]}
+            properties[name] = {"anyOf": [_or_reference(value), {"type": "null"}]}
     for section in definitions.values():
         for name, value in section.get("properties", {}).items():
             section["properties"][name] = _or_reference(value)

@@ -338,7 +338,25 @@ class Model(Section):
     """The online K-Means of a slot."""
 
     centroids: Annotated[int, Field(ge=1, le=256), NUMBER] = 16
-    """Number of centroids, K."""
+    """Number of centroids of a member, K."""
+    members: Annotated[int, Field(ge=1, le=16), NUMBER] | None = None
+    """Models of a slot, seeded differently, whose distances are averaged; absent = 5, or 1 with an entity field."""
+    mass: Annotated[float, Field(gt=0, le=1), NUMBER] = 0.8
+    """The heaviest centroids that hold this share of the mass define normal (0.95 with the preset `metrics`): else
+    each burst of anomalies would get a centroid of its own, and be normal."""
+    scale: Literal["within", "total"] = "within"
+    """What a feature's distance is measured by: its spread within the clusters (what the other features foretell of it
+    counts as known), or its spread in all."""
+    smoothing: Annotated[float, Field(gt=0), NUMBER] | None = None
+    """Half-life in events of the mean that a slot's scores are smoothed by (10 with the preset `metrics`); absent =
+    each event is judged by itself."""
+    gate: Annotated[float, Field(ge=1), NUMBER] | None = None
+    """Rows whose score lies beyond this many times the 99.9 % quantile are not learned but kept in quarantine (1.5
+    with the preset `metrics`); absent = all rows are learned."""
+    promote_count: Count = 500
+    """Rows after which what is not among the heaviest, or what is in quarantine, may become normal all the same ..."""
+    promote_after: Seconds = 86400.0
+    """... when they are spread over this much event time."""
     half_life: HalfLife = HalfLife()
     """How fast the past fades."""
     seed_rows: Annotated[int, Field(ge=8, le=4096), NUMBER] | None = None
@@ -465,9 +483,29 @@ class Log(Section):
     """JSON lines or text for people; auto = text on a terminal."""
 
 
+PRESETS: dict[str, dict[str, object]] = {
+    "events": {},
+    "metrics": {"half_life": {"events": None, "time": 7 * 86400.0}, "mass": 0.95, "smoothing": 10.0, "gate": 1.5},
+}
+"""What a preset puts in the place of the defaults of `model`."""
+
+
+def _over(defaults: dict[str, object], given: dict[str, object]) -> dict[str, object]:
+    """Put what is given over the defaults, section by section."""
+    merged = {**defaults, **given}
+    for name, value in defaults.items():
+        inner = given.get(name)
+        if isinstance(value, dict) and isinstance(inner, dict):
+            merged[name] = _over(value, inner)
+    return merged
+
+
 class Config(Section):
     """The whole configuration."""
 
+    preset: Literal["events", "metrics"] = "events"
+    """What kind of stream it is: `events` independent of each other (connections, orders), or `metrics`, readings of
+    the same things again and again. It changes the defaults of `model`."""
     source: Source
     """Where events come from."""
     kafka: Kafka = Kafka()
@@ -502,6 +540,14 @@ class Config(Section):
     def _leave_out_empty(cls, given: object) -> object:
         # `log:` with nothing but comments under it reads as null: it means the defaults.
         return {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_preset(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        model, preset = given.get("model") or {}, PRESETS.get(str(given.get("preset", "events")), {})
+        return {**given, "model": _over(preset, model)} if isinstance(model, dict) else given
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.models.calibration import prior
 from detector.models.program import SlotStates
 from detector.models.shape import Shape
 from detector.types import Bool, Float32, Float64, Int32, Int64
@@ -22,9 +23,15 @@ _FIRST_CAPACITY = 16
 class Bank:
     """S slots of one shape; grows by doubling.
 
-    centroids       float32 [S, K, D]
-    traits          float32 [S, 2 K + 3 D]  masses, spreads, means (NaN = feature never seen), variances, weights
-    learned_at      float64 [S]             event time when the slot last learned
+    C = M K centroids are those of its first member, then those of the next.
+
+    centroids       float32 [S, C, D]
+    traits          float32 [S, 3 C + 4 D + 1]  masses, spreads, wins, means (NaN = feature never seen), variances,
+                                                weights, variances within the clusters, learning gate (0 = none)
+    times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
+    sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
+    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
+    quarantine      float64 [S, 3 + 3 D]    weight, first, last; values, sums, squares; [S, 0] where nothing is gated
     last_seen       float64 [S]             the partition's event time at the slot's last row
     cool_until      float64 [S]             event time until which the slot raises no further alert
     rows_learned    int64   [S]
@@ -33,14 +40,17 @@ class Bank:
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
-    def __init__(self, shape: Shape, seed_rows: int) -> None:
+    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False, gating: bool = False) -> None:
         self.shape = shape
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
             [
-                ("centroids", np.float32, (shape.centroids, shape.features)),
+                ("centroids", np.float32, (shape.all_centroids, shape.features)),
                 ("traits", np.float32, (shape.traits,)),
-                ("learned_at", np.float64),
+                ("times", np.float64, (shape.times,)),
+                ("sketches", np.float64, (2, 3)),
+                ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
+                ("quarantine", np.float64, (gating * (3 + 3 * shape.features),)),
                 ("last_seen", np.float64),
                 ("cool_until", np.float64),
                 ("rows_learned", np.int64),
@@ -65,18 +75,33 @@ class Bank:
 
     @property
     def centroids(self) -> Float32:
-        """Coordinates [S, K, D]."""
+        """Coordinates [S, C, D]."""
         return self._slots["centroids"]
 
     @property
     def traits(self) -> Float32:
-        """Masses, spreads, means, variances, weights [S, 2 K + 3 D]."""
+        """Masses, spreads, wins, means, variances, weights, within, learning gate [S, 3 C + 4 D + 1]."""
         return self._slots["traits"]
 
     @property
-    def learned_at(self) -> Float64:
-        """Event time when the slot last learned [S]."""
-        return self._slots["learned_at"]
+    def times(self) -> Float64:
+        """Event times when the slot last learned, and when each centroid first and last won [S, 1 + 2 C]."""
+        return self._slots["times"]
+
+    @property
+    def sketches(self) -> Float64:
+        """Of smoothed scores, and of scores: 95 % quantile, mean excess, rows [S, 2, 3]."""
+        return self._slots["sketches"]
+
+    @property
+    def smoothed(self) -> Float64:
+        """Smoothed score and shares [S, 1 + D]."""
+        return self._slots["smoothed"]
+
+    @property
+    def quarantine(self) -> Float64:
+        """Weight, first, last; values, sums, sums of squares of gated rows, a feature each [S, 3 + 3 D]."""
+        return self._slots["quarantine"]
 
     @property
     def last_seen(self) -> Float64:
@@ -95,25 +120,56 @@ class Bank:
 
     @property
     def masses(self) -> Float32:
-        """Masses of the centroids [S, K]; 0 = no centroid."""
-        return self.traits[:, : self.shape.centroids]
+        """Masses of the centroids [S, C]; 0 = no centroid."""
+        return self._trait(0, self.shape.all_centroids)
 
     @property
     def spreads(self) -> Float32:
-        """Mean squared distance of the rows that a centroid won [S, K]."""
-        return self.traits[:, self.shape.centroids : 2 * self.shape.centroids]
+        """Mean squared distance of the rows that a centroid won [S, C]."""
+        return self._trait(self.shape.all_centroids, self.shape.all_centroids)
+
+    @property
+    def wins(self) -> Float32:
+        """Rows that a centroid won, whatever its mass has become [S, C]."""
+        return self._trait(2 * self.shape.all_centroids, self.shape.all_centroids)
 
     @property
     def means(self) -> Float32:
         """Running means [S, D]; NaN where a feature was never seen."""
-        start = 2 * self.shape.centroids
-        return self.traits[:, start : start + self.shape.features]
+        return self._trait(3 * self.shape.all_centroids, self.shape.features)
 
     @property
     def variances(self) -> Float32:
         """Running variances [S, D]."""
-        start = 2 * self.shape.centroids + self.shape.features
-        return self.traits[:, start : start + self.shape.features]
+        return self._trait(3 * self.shape.all_centroids + self.shape.features, self.shape.features)
+
+    @property
+    def weights(self) -> Float32:
+        """Rows that the moments of each feature stand for [S, D]."""
+        return self._trait(3 * self.shape.all_centroids + 2 * self.shape.features, self.shape.features)
+
+    @property
+    def within(self) -> Float32:
+        """Running variances about the nearest centroid [S, D]."""
+        return self._trait(3 * self.shape.all_centroids + 3 * self.shape.features, self.shape.features)
+
+    @property
+    def gates(self) -> Float32:
+        """Distance beyond which rows are not learned [S]; 0 = none."""
+        return self.traits[:, -1]
+
+    @property
+    def first_wins(self) -> Float64:
+        """Event time when each centroid first won a row [S, C]; 0 = it has not."""
+        return self.times[:, 1 : 1 + self.shape.all_centroids]
+
+    @property
+    def last_wins(self) -> Float64:
+        """Event time when each centroid last won a row [S, C]."""
+        return self.times[:, 1 + self.shape.all_centroids :]
+
+    def _trait(self, start: int, width: int) -> Float32:
+        return self.traits[:, start : start + width]
 
     def reserve(self, slot: int) -> None:
         """Make room for slot number `slot`."""
@@ -125,6 +181,8 @@ class Bank:
         self.pool.release(self.seeds[slots])
         self._slots[slots] = np.zeros(1, self._fixed)
         self.means[slots] = np.nan
+        self.smoothed[slots] = np.nan
+        self.sketches[slots] = prior(self.shape.features)
         self.seen[slots] = False
         self.cool_until[slots] = -np.inf
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
@@ -137,19 +195,18 @@ class Bank:
 
     def gather(self, slots: Int64) -> SlotStates:
         """Copy out the states of at most `call_slots` slots, padded to the program's shape."""
-        padded = self.shape.call_slots + 1
-        centroids = np.zeros((padded, self.shape.centroids, self.shape.features), np.float32)
+        n, padded = len(slots), self.shape.call_slots + 1
+        centroids = np.zeros((padded, self.shape.all_centroids, self.shape.features), np.float32)
         traits = np.zeros((padded, self.shape.traits), np.float32)
-        learned_at = np.zeros(padded)
-        n = len(slots)
-        centroids[:n], traits[:n], learned_at[:n] = self.centroids[slots], self.traits[slots], self.learned_at[slots]
-        return SlotStates(centroids, traits, learned_at)
+        times = np.zeros((padded, self.shape.times))
+        centroids[:n], traits[:n], times[:n] = self.centroids[slots], self.traits[slots], self.times[slots]
+        return SlotStates(centroids, traits, times)
 
     def scatter(self, slots: Int64, states: SlotStates) -> None:
         """Put the states of `slots` back."""
         n = len(slots)
         self.centroids[slots], self.traits[slots] = states.centroids[:n], states.traits[:n]
-        self.learned_at[slots] = states.learned_at[:n]
+        self.times[slots] = states.times[:n]
 
     def pivot(self, slots: Int64, rows: Float32) -> None:
         """Give each feature of a slot that was never seen the first value observed [n, D] as its mean.

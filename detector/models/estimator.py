@@ -21,7 +21,7 @@ from detector.config.sections import Alerting, Blocks, Entities, Events, Feature
 from detector.models.blocks import Block, usable
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, SlotStates, StackScores
-from detector.models.shape import STACK, Shape, shape_of
+from detector.models.shape import STACK, Rules, Shape, rules_of, shape_of
 from detector.models.slots import WHOLE
 from detector.models.stacking import Turn, assemble
 from detector.types import Float32, Float64, Partition, Rows
@@ -171,6 +171,9 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             Model(
                 centroids=operator.index(self.n_clusters),
                 half_life=half_life,
+                members=1,
+                mass=1.0,
+                scale="total",
                 seed_rows=operator.index(self.seed_rows),
             ),
             Alerting(),
@@ -212,7 +215,7 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             centroids, traits = states.centroids.copy(), states.traits.copy()
             centroids[0, 0] = centre
             traits[0, : len(self.masses_)] = np.arange(len(self.masses_)) == 0
-            columns.append(self._run(values, SlotStates(centroids, traits, states.learned_at)).distance)
+            columns.append(self._run(values, SlotStates(centroids, traits, states.times)).distance)
         return np.stack(columns, axis=1)
 
     def _run(self, values: Float64, states: SlotStates) -> StackScores:
@@ -259,10 +262,9 @@ def _batches(given: Any) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=16)
-def _compiled(shape: Shape, half_life_events: float | None, half_life_time: float | None) -> Program:
-    return Program(shape, half_life_events, half_life_time)
+def _compiled(shape: Shape, rules: Rules) -> Program:
+    return Program(shape, rules)
 
 
 def _program(detection: Detection) -> Program:
-    half_life = detection.model.half_life
-    return _compiled(shape_of(detection), half_life.events, half_life.time)
+    return _compiled(shape_of(detection), rules_of(detection))

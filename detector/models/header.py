@@ -21,7 +21,8 @@ class Header(msgspec.Struct, frozen=True):
     number         number of the open block
     rows           float32 [n, D] rows of the open block, and their entities, "" = the whole partition
     placed         n bytes, 0 where the row found no room for its entity
-    reference      float64 [bins]
+    smoothed       float64 [n] smoothed scores of the open block's rows, where scores are smoothed
+    reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     """
 
     detection: dict[str, Any]
@@ -32,7 +33,9 @@ class Header(msgspec.Struct, frozen=True):
     rows: bytes
     entities: list[str]
     placed: bytes
+    smoothed: bytes
     reference: bytes
+    gate_reference: bytes
 
     def encode(self) -> bytes:
         """Return the bytes."""

@@ -16,19 +16,27 @@ import numpy as np
 from detector.config.detection import Detection
 from detector.models.bank import Bank
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
+from detector.models.calibration import exceeded, followed, scaled
 from detector.models.copying import Copying
 from detector.models.header import Header, float64
 from detector.models.planting import Planting
 from detector.models.program import Program, StackScores
 from detector.models.progress import UNSCORED, Anomaly, Progress, Tally
-from detector.models.reference import Reference, placed
-from detector.models.shape import STACK, Shape, form, seed_rows, shape_of
+from detector.models.quarantine import Quarantine
+from detector.models.reference import Placed, Reference
+from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
+from detector.models.smoothing import smooth, weight
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.types import Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
 
 _UPKEEP = 64
 """Dead centroids are split and entities forgotten at every such multiple of blocks; no stack crosses one."""
+
+_GATED = 1e-3
+"""Rate of the scores that the learning gate is a multiple of."""
+_GATE_ROWS = 500.0
+"""Rows that a slot's sketch must know before it gates any."""
 
 _OUTLYING = 0.01
 """Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
@@ -53,7 +61,11 @@ class PartitionModel:
     copying: Copying
     reference: Reference
     open: Block
+    _alpha: float | None
+    _smoothed: Float64
+    _gating: Reference
     _planting: Planting
+    _quarantine: Quarantine | None
 
     def __init__(
         self,
@@ -83,6 +95,8 @@ class PartitionModel:
         self.time = -math.inf if saved.time is None else saved.time
         self.slots.know(entities)
         self.reference.restore(float64(saved.reference))
+        self._gating.restore(float64(saved.gate_reference))
+        self._smoothed = float64(saved.smoothed)
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
@@ -100,7 +114,9 @@ class PartitionModel:
             rows=self.open.rows.astype("<f4").tobytes(),
             entities=[(self.slots.names[slot] if slot >= 0 else None) or WHOLE for slot in slots],
             placed=(self.open.slots >= 0).tobytes(),
+            smoothed=self._smoothed.astype("<f8").tobytes(),
             reference=self.reference.counts.astype("<f8").tobytes(),
+            gate_reference=self._gating.counts.astype("<f8").tobytes(),
         ).encode()
 
     def control(self, controls: Iterable[ControlRecord]) -> None:
@@ -195,23 +211,43 @@ class PartitionModel:
         scores, states = self.program(stack, self.bank.gather(called))
         if turns[0].complete:
             self.bank.scatter(called, states)
-        distances = [
-            np.where(turn.block.usable, scores.distance[t, : len(turn.block)], np.float32(np.nan))
-            for t, turn in enumerate(turns)
-        ]
-        places, start = placed(np.concatenate(distances)), 0
         for t, turn in enumerate(turns):
-            at = places.part(slice(start, start + len(turn.block)))
-            start += len(turn.block)
-            rates = np.where(np.isnan(distances[t]), UNSCORED, self.reference.rates(at))
-            warm = turn.block.usable & (self.bank.rows_learned[turn.block.slots] >= self.detection.model.warm_up)
-            self._observe(turn, _Scored(t, scores, distances[t], rates, self.reference.least_rate), warm, times, tally)
+            scored = self._judged(t, turn, scores)
+            self._observe(turn, scored, times, tally)
             if turn.complete:
-                normal = warm & (rates > _OUTLYING * self.detection.alerting.false_alarm_rate) & (rates <= 1.0)
-                self.reference.learn(at.bins[normal])
-                self._learned(turn)
+                self._learned(turn, scored)
             else:
-                self.open = turn.block
+                self.open, self._smoothed = turn.block, scored.smoothed
+
+    def _judged(self, t: int, turn: Turn, scores: StackScores) -> _Scored:
+        """Smooth and calibrate the distances of a turn."""
+        block, n = turn.block, len(turn.block)
+        distance = np.where(block.usable, scores.distance[t, :n], np.float32(np.nan))
+        smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
+        if self._alpha is not None:
+            smoothed, shares = self._smooth(turn, smoothed, shares)
+        at = scaled(smoothed, self.bank.sketches[block.slots, 0])
+        rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
+        warm = block.usable & (self.bank.rows_learned[block.slots] >= self.detection.model.warm_up)
+        return _Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
+
+    def _smooth(self, turn: Turn, distance: Float64, parts: Float32) -> tuple[Float64, Float32]:
+        """Advance the smoothed scores and shares of the slots by the turn's new rows; returns those of all its rows.
+
+        The shares of rows that were scored before are not kept: nobody asks for them again.
+        """
+        assert self._alpha is not None, "nothing is smoothed"
+        new = turn.scored + np.flatnonzero(~np.isnan(distance[turn.scored :]))
+        squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
+        values = np.concatenate([distance[new, None], parts[new] / squares], 1)
+        state = self.bank.smoothed
+        after = smooth(values, turn.block.slots[new], state, self._alpha)
+        smoothed = np.full(len(distance), np.nan)
+        smoothed[: turn.scored] = self._smoothed
+        smoothed[new] = after[:, 0]
+        shares = parts.copy()
+        shares[new] = after[:, 1:]
+        return smoothed, shares
 
     def _meet(self, turns: list[Turn], times: Float64, tally: Tally) -> None:
         """Advance the running state by the rows that are new."""
@@ -225,11 +261,12 @@ class PartitionModel:
         tally.unscored["entity_limit"] += len(slots) - int(placed.sum())
         tally.unscored["few_features"] += int(placed.sum()) - int(can.sum())
 
-    def _observe(self, turn: Turn, scored: _Scored, warm: Bool, times: Float64, tally: Tally) -> None:
+    def _observe(self, turn: Turn, scored: _Scored, times: Float64, tally: Tally) -> None:
         """Tell what the turn's new rows are."""
         new, rows = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
         rates = scored.rates[new]
         tally.distance[rows], tally.rates[rows] = scored.distance[new], rates
+        tally.smoothed[rows] = scored.smoothed[new]
         if not len(rates):
             return
         alerting = self.detection.alerting
@@ -243,29 +280,69 @@ class PartitionModel:
             tally.top = describe(rarest)
         if rates[rarest] > alerting.false_alarm_rate or self.reference.total < alerting.warm_up:
             return
-        for i in np.flatnonzero((rates <= alerting.false_alarm_rate) & warm[new]).tolist():
+        for i in np.flatnonzero((rates <= alerting.false_alarm_rate) & scored.warm[new]).tolist():
             slot, time = turn.block.slots[turn.scored + i], times[turn.start + i]
             tally.flagged.append(turn.start + i)
             if time >= self.bank.cool_until[slot]:
                 self.bank.cool_until[slot] = time + alerting.cool_down
                 tally.anomalies.append(describe(i))
 
-    def _learned(self, turn: Turn) -> None:
+    def _learned(self, turn: Turn, scored: _Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
-        slots = turn.block.slots[turn.block.usable]
-        present, group = distinct(slots, self.bank.capacity)
-        self.bank.rows_learned[present] += np.bincount(group, minlength=len(present))
-        self.open = Block.empty(turn.block.number + 1, self.shape.features, turn.block.time)
-        if self.bank.pool.used:
-            gathering = self.bank.unseeded(slots)
-            rows = turn.block.rows[turn.block.usable][gathering]
-            self.bank.pool.append(self.bank.seeds[slots[gathering]], rows)
+        block, bank = turn.block, self.bank
+        gates = bank.gates[block.slots] if self._quarantine else np.zeros(len(block), np.float32)
+        gated = block.usable & (gates > 0) & (scored.distance > gates)
+        learned = block.usable & ~gated
+        self._calibrate(block, scored, learned)
+        if self._quarantine is not None and gated.any():
+            self._quarantine.add(block.slots[gated], block.rows[gated], block.time)
+        slots = block.slots[learned]
+        present, group = distinct(slots, bank.capacity)
+        bank.rows_learned[present] += np.bincount(group, minlength=len(present))
+        self.open = Block.empty(block.number + 1, self.shape.features, block.time)
+        self._smoothed = np.zeros(0)
+        if bank.pool.used:
+            gathering = bank.unseeded(slots)
+            bank.pool.append(bank.seeds[slots[gathering]], block.rows[learned][gathering])
             self._planting.seed(present)
         if self.open.number % _UPKEEP == 0:
-            self.reseeds += self._planting.split_dead(present, self.open.number)
-            self._forget(turn.block.time - self.detection.entities.forget_after)
+            self._keep_up(np.unique(block.slots[block.usable]), block.time)
+
+    def _calibrate(self, block: Block, scored: _Scored, learned: Bool) -> None:
+        """Let the rows of a block that may count as normal into the references and into the slots' sketches."""
+        least = _OUTLYING * self.detection.alerting.false_alarm_rate
+        normal = block.usable & (scored.rates > least) & (scored.rates <= 1.0)
+        self.reference.learn(scored.at.bins[normal & scored.warm])
+        seeded = ~self.bank.unseeded(block.slots)
+        self._follow(0, block, scored.smoothed, normal & seeded)
+        if self._quarantine is not None:
+            distance, counted = scored.distance.astype(np.float64), normal & learned
+            warm = counted & scored.warm
+            self._gating.learn(scaled(distance[warm], self.bank.sketches[block.slots[warm], 1]).bins)
+            self._follow(1, block, distance, counted & seeded)
+
+    def _follow(self, which: int, block: Block, scores: Float64, counted: Bool) -> None:
+        present, group = distinct(block.slots[counted], self.bank.capacity)
+        sketches = self.bank.sketches
+        sketches[present, which] = followed(sketches[present, which], scores[counted], group)
 
     # --- at block boundaries
+
+    def _keep_up(self, present: Int64, time: float) -> None:
+        """Do what is due at every so many blocks, for the slots present in the last one."""
+        self.reseeds += self._planting.split_dead(present, self.open.number)
+        if self._quarantine is not None:
+            self._quarantine.promote(present)
+            self._set_gates(present)
+        self._forget(time - self.detection.entities.forget_after)
+
+    def _set_gates(self, slots: Int64) -> None:
+        factor = self.detection.model.gate
+        assert factor is not None, "nothing is gated"
+        sketches = self.bank.sketches[slots, 1]
+        gates = factor * exceeded(self._gating.quantile(_GATED), sketches)
+        known = (sketches[:, 2] >= _GATE_ROWS) & (self._gating.total >= 1.0 / _GATED)
+        self.bank.gates[slots] = np.where(known, gates, 0.0)
 
     def _forget(self, before: float) -> None:
         stale = self.slots.stale(before)
@@ -289,7 +366,9 @@ class PartitionModel:
             self.detection = detection
             self.program, self.shape = self._programs(detection), shape_of(detection)
             self.bank.shape = self.shape
-            self.reference.half_life = detection.alerting.reference
+            self.reference.half_life = self._gating.half_life = detection.alerting.reference
+            self._alpha = _alpha(detection)
+            self._planting.rules, self._planting.alpha = rules_of(detection), self._alpha
             self.slots.limit = detection.entities.limit
         elif detection != self.detection:
             unsaved = self.copying.rest()
@@ -302,11 +381,16 @@ class PartitionModel:
         self.detection = detection
         self.shape = shape_of(detection)
         self.program = self._programs(detection)
-        self.bank = Bank(self.shape, seed_rows(detection))
+        rules, gating = rules_of(detection), detection.model.gate is not None
+        self._alpha = _alpha(detection)
+        self.bank = Bank(self.shape, seed_rows(detection), smoothing=self._alpha is not None, gating=gating)
         self.slots = Slots(self.bank, detection.entities.limit, self._load)
-        self._planting = Planting(self.partition, self.bank, self.slots)
+        self._planting = Planting(self.partition, self.bank, self.slots, rules, self._alpha)
+        self._quarantine = Quarantine(self.bank, self._planting) if gating else None
         self.copying = Copying(self.bank, self.slots)
         self.reference = Reference(detection.alerting.reference)
+        self._gating = Reference(detection.alerting.reference)
+        self._smoothed = np.zeros(0)
         self.open = Block.empty(number, self.shape.features, self.time)
 
 
@@ -316,7 +400,11 @@ class _Scored(NamedTuple):
     turn: int
     of: StackScores
     distance: Float32
+    smoothed: Float64
+    shares: Float32
+    at: Placed
     rates: Float64
+    warm: Bool
     least_rate: float
 
     def anomaly(self, at: int, row: int, threshold: float, version: int, block: int) -> Anomaly:
@@ -332,5 +420,11 @@ class _Scored(NamedTuple):
             block=block,
             centroid=int(self.of.centroid[t, at]),
             expected=self.of.expected[t, at],
-            parts=self.of.parts[t, at],
+            parts=self.shares[at],
         )
+
+
+def _alpha(detection: Detection) -> float | None:
+    """Return the weight of a new score where scores are smoothed."""
+    half_life = detection.model.smoothing
+    return None if half_life is None else weight(half_life)

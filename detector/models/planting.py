@@ -5,29 +5,38 @@ from __future__ import annotations
 import numpy as np
 
 from detector.models.bank import Bank
-from detector.models.seeding import Seeds, UInt64, draw_key, seed, split_dead
+from detector.models.calibration import begun
+from detector.models.seeding import Seeds, UInt64, draw_key, scales, seed, split_dead
+from detector.models.shape import Rules
 from detector.models.slots import WHOLE, Slots
-from detector.types import Float32, Int64, Partition
+from detector.models.smoothing import smooth
+from detector.types import Bool, Float32, Float64, Int64, Partition
 
 _AT_ONCE = 64
 """Slots seeded at once: more of them do not fit a processor's cache."""
 
 
 class Planting:
-    """Seeds slots that have gathered enough rows, and splits the heaviest centroid of those that have a dead one."""
+    """Seeds slots that have gathered enough rows, and splits the heaviest centroid of those that have a dead one.
 
-    def __init__(self, partition: Partition, bank: Bank, slots: Slots) -> None:
+    `alpha` is the weight of a new score where scores are smoothed. With its centroids a slot gets its first sketches.
+    """
+
+    def __init__(self, partition: Partition, bank: Bank, slots: Slots, rules: Rules, alpha: float | None) -> None:
         self._partition = partition
         self._bank = bank
         self._slots = slots
+        self.rules = rules
+        self.alpha = alpha
 
     def seed(self, slots: Int64) -> None:
         """Give centroids to those of some slots [n] that have gathered their seed rows."""
         bank = self._bank
         slots = slots[bank.unseeded(slots)]
         ready = slots[bank.pool.counts[bank.seeds[slots]] >= bank.seed_rows]
-        if len(ready):
-            self._seed(ready, bank.pool.full(bank.seeds[ready]))
+        for start in range(0, len(ready), _AT_ONCE):
+            some = ready[start : start + _AT_ONCE]
+            self._seed(some, bank.pool.full(bank.seeds[some]))
 
     def seed_early(self, slots: Int64) -> None:
         """Give centroids to those of some slots [n] that have gathered any seed rows at all."""
@@ -39,29 +48,83 @@ class Planting:
 
     def split_dead(self, slots: Int64, number: int) -> int:
         """Reseed the dead centroids of those slots [n] at the start of block `number`; returns how many there were."""
-        bank = self._bank
+        bank, shape = self._bank, self._bank.shape
         slots = slots[~bank.unseeded(slots)]
         if not len(slots):
             return 0
-        seeds = Seeds(bank.centroids[slots], bank.masses[slots], bank.spreads[slots])
-        keys = self._keys(f"split {number}", slots)
-        changed = split_dead(seeds, bank.means[slots], bank.variances[slots], keys)
-        self._plant(slots, seeds)
-        return int(changed.sum())
+        reseeds = 0
+        for member in range(shape.members):
+            own = slice(member * shape.centroids, (member + 1) * shape.centroids)
+            seeds = Seeds(bank.centroids[slots, own], bank.masses[slots, own], bank.spreads[slots, own])
+            keys = self._keys(_draw(f"split {number}", member), slots)
+            dead = split_dead(seeds, bank.means[slots], bank.variances[slots], keys, self.proven(slots)[:, own])
+            self._plant(slots, own, seeds)
+            changed = dead >= 0
+            self._unproven(slots[changed], own.start + dead[changed])
+            reseeds += int(changed.sum())
+        return reseeds
+
+    def proven(self, slots: Int64) -> Bool:
+        """Tell which centroids [n, C] of some slots have won enough rows over a long enough time."""
+        bank, rules = self._bank, self.rules
+        lasting = bank.last_wins[slots] - bank.first_wins[slots] >= rules.promote_after
+        proven: Bool = (bank.wins[slots] >= rules.promote_count) & lasting
+        return proven
+
+    def promote(self, slot: int, seeds: Seeds, first: float, last: float) -> None:
+        """Put a proven centroid ([1, D], its mass [1] and spread [1]) in the place of each member's deadest one."""
+        bank, shape = self._bank, self._bank.shape
+        masses = np.where(self.proven(np.array([slot]))[0], np.inf, bank.masses[slot])
+        deadest = masses.reshape(shape.members, shape.centroids).argmin(1)
+        at = deadest + np.arange(shape.members) * shape.centroids
+        bank.centroids[slot, at], bank.masses[slot, at], bank.spreads[slot, at] = seeds
+        bank.wins[slot, at] = max(float(seeds.masses[0]), self.rules.promote_count)
+        bank.first_wins[slot, at], bank.last_wins[slot, at] = first, last
 
     def _seed(self, slots: Int64, rows: Float32) -> None:
         """Seed those slots [n] from as many rows each [n, R, D]."""
-        bank, keys = self._bank, self._keys("seed", slots)
-        for start in range(0, len(slots), _AT_ONCE):
-            some = slice(start, start + _AT_ONCE)
-            at = slots[some]
-            self._plant(at, seed(rows[some], bank.means[at], bank.variances[at], bank.shape.centroids, keys[some]))
+        bank, shape = self._bank, self._bank.shape
+        apart = np.zeros((shape.members, *rows.shape))
+        for member in range(shape.members):
+            own = slice(member * shape.centroids, (member + 1) * shape.centroids)
+            keys = self._keys(_draw("seed", member), slots)
+            seeds, apart[member] = seed(rows, bank.means[slots], bank.variances[slots], shape.centroids, keys)
+            self._plant(slots, own, seeds)
+        self._unproven(slots)
+        squares = apart * apart
+        # A centroid lies nearer to the rows that it was made from than to others: those count as so many fewer.
+        within = squares.mean((0, 2)) * rows.shape[1] / max(1, rows.shape[1] - shape.centroids)
+        scale = scales(bank.means[slots], bank.variances[slots])
+        bank.within[slots] = within * scale * scale
+        if self.rules.within:
+            squares = squares / (within[None, :, None] + 1e-12)
+        distances = np.sqrt(squares.sum(3)).mean(0)
+        bank.sketches[slots, 1] = begun(distances)
+        bank.sketches[slots, 0] = begun(self._smoothed(distances))
         bank.release(slots)
 
-    def _plant(self, slots: Int64, seeds: Seeds) -> None:
-        self._bank.centroids[slots], self._bank.masses[slots], self._bank.spreads[slots] = seeds
+    def _smoothed(self, distances: Float64) -> Float64:
+        if self.alpha is None:
+            return distances
+        slots, rows = distances.shape
+        numbers = np.repeat(np.arange(slots), rows)
+        smoothed = smooth(distances.reshape(-1, 1), numbers, np.full((slots, 1), np.nan), self.alpha)
+        return smoothed.reshape(slots, rows)
+
+    def _plant(self, slots: Int64, own: slice, seeds: Seeds) -> None:
+        self._bank.centroids[slots, own], self._bank.masses[slots, own], self._bank.spreads[slots, own] = seeds
+
+    def _unproven(self, slots: Int64, centroids: Int64 | None = None) -> None:
+        """Let centroids (all of them, or one of each slot) begin anew to prove themselves."""
+        bank = self._bank
+        at = (slots,) if centroids is None else (slots, centroids)
+        bank.wins[at], bank.first_wins[at], bank.last_wins[at] = 0.0, 0.0, 0.0
 
     def _keys(self, draw: str, slots: Int64) -> UInt64:
         topic, number = self._partition
         names = [self._slots.names[slot] or WHOLE for slot in slots.tolist()]
         return np.array([draw_key(draw, topic, number, name) for name in names], np.uint64)
+
+
+def _draw(what: str, member: int) -> str:
+    return f"{what} {member}" if member else what

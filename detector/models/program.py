@@ -5,13 +5,20 @@ everything that lasts is kept in NumPy by the bank. It has one shape per configu
 
 For a row x of a slot with running mean mu, variance var and centroids c_k (all in the units of the features):
 
-    sd   = sqrt(var) + 0.01 |mu| + 1e-9          added, so that a constant feature does not explode
+    sd   = sqrt(var + (x - mu)^2 / (w + 1)) + 0.01 |mu| + 1e-9
+           x counts as one more of the w rows learned: of a feature that was constant so far nobody knows the scale, and
+           |z| stays under sqrt(w + 1); the rest is added so that a constant metric does not explode
     z    = (x - mu) / sd
     x'   = x where |z| <= 10, else mu +- 10 sd   clipped for assignment and learning (and at mu +- 1e17, always)
     k    = argmin_k sum_d ((x'_d - c_kd) / sd_d)^2
-    d^2  = D / |observed| * sum_d [((x'_d - c_kd) / sd_d)^2 + ln^2(max(|z_d|, 10) / 10)]
+    j    = the same among the centroids that define normal
+    d^2  = D / |observed| * sum_d [((x'_d - c_jd) / s_d)^2 + ln^2(max(|z_d|, 10) / 10)]
+    s    = sqrt(within + (x' - c_j)^2 / (w + 1)) + 0.01 |mu| + 1e-9, or sd where the rules say so
+           within = running variance about the nearest centroid: what the clusters foretell of a feature is known, and
+           only what is left of it measures surprise (the pooled within-class variance: Fisher, 1936)
 
-over the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as missing
+A row's distance is the mean over the members of its slot. Which centroids define normal is in Rules.
+The sums go over the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as missing
 here. The difference is taken before anything is squared: the expansion |x|^2 - 2 x.c + |c|^2 cancels in float32.
 
 A complete block is then learned: with n rows of the slot in the block and the keep factor
@@ -19,7 +26,7 @@ g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
 
     mass_k  <- g mass_k + n_k
     c_k     <- c_k + sum of (x' - c_k) over the rows it won / mass_k          (Sculley, WWW 2010, as a mini-batch)
-    weight, mean, var: exponentially weighted moments with the same g, per feature (Chan, Golub & LeVeque, 1983)
+    weight, mean, var, within: exponentially weighted moments with the same g, per feature (Chan, Golub & LeVeque, 1983)
     spread_k <- mean squared distance of the rows it won, weighted by mass
 
 A slot without centroids yet has one: its mean, which arises by the same rule from a mass of 0. Moments are taken about
@@ -40,7 +47,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from detector.models.shape import STACK, Shape
+from detector.models.shape import STACK, Rules, Shape
 from detector.types import Bool, Float32, Float64, Int32
 
 
@@ -79,19 +86,19 @@ Tensor = Any
 class Stack(NamedTuple):
     """Up to STACK blocks of one partition, padded. T = STACK, B = rows of a block, U = slots of a call, plus one.
 
-    rows       float32 [T, B, D]  NaN = missing
-    slot       int32   [T, B]     number of the row's slot within this call; U - 1 = none
-    group      int32   [T, B]     number of the row's slot within its block
-    members    int32   [T, B]     slot of each group, U - 1 = no such group
-    learns     bool    [T, B]     whether the row is learned when its block is complete
-    time       float64 [T]        event time at the end of each block, epoch seconds
-    blocks     int32              blocks in use
+    rows     float32 [T, B, D]  NaN = missing
+    slot     int32   [T, B]     number of the row's slot within this call; U - 1 = none
+    group    int32   [T, B]     number of the row's slot within its block
+    present  int32   [T, B]     slot of each group, U - 1 = no such group
+    learns   bool    [T, B]     whether the row may be learned when its block is complete
+    time     float64 [T]        event time at the end of each block, epoch seconds
+    blocks   int32              blocks in use
     """
 
     rows: Float32
     slot: Int32
     group: Int32
-    members: Int32
+    present: Int32
     learns: Bool
     time: Float64
     blocks: int
@@ -100,21 +107,25 @@ class Stack(NamedTuple):
 class SlotStates(NamedTuple):
     """The states of the slots of one call; the last slot is a dummy that takes what belongs to none.
 
-    centroids   float32 [U, K, D]
-    traits      float32 [U, 2 K + 3 D]   masses, spreads, means, variances, weights
-    learned_at  float64 [U]              event time when the slot last learned
+    A slot's centroids are those of its first member, then those of the next: C = M K.
+
+    centroids  float32 [U, C, D]
+    traits     float32 [U, 3 C + 4 D + 1]  masses, spreads, wins, means, variances, weights, variances within the
+                                         clusters, learning gate (0 = none)
+    times      float64 [U, 1 + 2 C]        event time when the slot last learned, when each centroid first and last won
     """
 
     centroids: Float32
     traits: Float32
-    learned_at: Float64
+    times: Float64
 
 
 class StackScores(NamedTuple):
     """What the program says of each row.
 
-    distance  float32 [T, B]     NaN where the slot has learned nothing yet of half the features, or they are missing
-    centroid  int32   [T, B]     the nearest centroid
+    distance  float32 [T, B]     mean of its members'; NaN where the slot has learned nothing yet of half the features,
+                                 or they are missing
+    centroid  int32   [T, B]     the nearest of the centroids that define normal
     expected  float32 [T, B, D]  its coordinates, 0 where nothing is known of the feature
     parts     float32 [T, B, D]  each feature's part of the squared distance (before the rescaling), 0 where missing
     """
@@ -126,15 +137,11 @@ class StackScores(NamedTuple):
 
 
 class Program:
-    """The compiled program of one shape.
+    """The compiled program of one shape and one set of rules."""
 
-    half_life_events and half_life_time (seconds) may be None: no decay of that kind.
-    """
-
-    def __init__(self, shape: Shape, half_life_events: float | None, half_life_time: float | None) -> None:
+    def __init__(self, shape: Shape, rules: Rules) -> None:
         self.shape = shape
-        self.half_life_events = half_life_events
-        self.half_life_time = half_life_time
+        self.rules = rules
         function = tf.function(self._stack, jit_compile=True, autograph=False)
         # Calling the one concrete function spares TensorFlow the search for it, half a millisecond a call.
         self._compiled = function.get_concrete_function(*self._signature())
@@ -142,15 +149,15 @@ class Program:
     def __call__(self, stack: Stack, states: SlotStates) -> tuple[StackScores, SlotStates]:
         """Score and learn a stack; the arrays given are left as they were."""
         shape, slots = self.shape, self.shape.call_slots + 1
-        flat = states.centroids.reshape(slots * shape.centroids, shape.features)
-        distance, centroid, expected, parts, centroids, traits, learned_at = self._compiled(
+        flat = states.centroids.reshape(slots * shape.all_centroids, shape.features)
+        distance, centroid, expected, parts, centroids, traits, times = self._compiled(
             tuple(tf.constant(field) for field in stack[:-1]),
             tf.constant(stack.blocks, tf.int32),
-            (tf.constant(flat), tf.constant(states.traits), tf.constant(states.learned_at)),
+            (tf.constant(flat), tf.constant(states.traits), tf.constant(states.times)),
         )
         return (
             StackScores(distance.numpy(), centroid.numpy(), expected.numpy(), parts.numpy()),
-            SlotStates(centroids.numpy().reshape(states.centroids.shape), traits.numpy(), learned_at.numpy()),
+            SlotStates(centroids.numpy().reshape(states.centroids.shape), traits.numpy(), times.numpy()),
         )
 
     def warm_up(self) -> None:
@@ -170,9 +177,9 @@ class Program:
             tf.TensorSpec((STACK,), tf.float64),
         )
         state = (
-            tf.TensorSpec((slots * shape.centroids, shape.features), tf.float32),
+            tf.TensorSpec((slots * shape.all_centroids, shape.features), tf.float32),
             tf.TensorSpec((slots, shape.traits), tf.float32),
-            tf.TensorSpec((slots,), tf.float64),
+            tf.TensorSpec((slots, shape.times), tf.float64),
         )
         return stack, tf.TensorSpec((), tf.int32), state
 
@@ -182,7 +189,7 @@ class Program:
 
         def turn(t: Tensor, scores: Tensor, state: Tensor) -> Tensor:
             block = _Block(*(field[t] for field in stack))
-            scored = self._score(block, *state[:2])
+            scored = self._score(block, *state)
             scores = tuple(
                 tf.tensor_scatter_nd_update(all_, [[t]], one[None])
                 for all_, one in zip(scores, scored[:4], strict=True)
@@ -198,64 +205,133 @@ class Program:
         _, scores, state = tf.while_loop(lambda t, *_: t < blocks, turn, (tf.constant(0), nothing, state))
         return (*scores, *state)
 
-    def _score(self, block: _Block, centroids: Tensor, traits: Tensor) -> _Scored:
+    def _score(self, block: _Block, centroids: Tensor, traits: Tensor, times: Tensor) -> _Scored:
         """Distance, nearest centroid, its coordinates and the features' parts; then what learning needs of them."""
         shape = self.shape
-        per_slot = (-1, shape.centroids, shape.features)
-        mass, _, mean, var, weight = self._split(tf.gather(traits, block.slot))
+        mass, _, _, mean, var, weight, within, _ = self._split(tf.gather(traits, block.slot))
         mean, known = _known(mean), weight > 0
         seen = tf.math.is_finite(block.rows)
         judged = tf.logical_and(seen, known)
         x = tf.where(seen, block.rows, 0.0)
-        sd = tf.sqrt(var) + 0.01 * tf.abs(mean) + 1e-9
         offset = x - mean
+        itself = tf.minimum(offset * offset, _VAST) / (weight + 1.0)
+        sd = tf.sqrt(var + itself) + 0.01 * tf.abs(mean) + 1e-9
         reach = tf.where(known, tf.minimum(CLIP * sd, _REACH), _REACH)
         beyond = tf.abs(offset) > reach
         clipped = tf.where(beyond, mean + tf.sign(offset) * reach, x)
         at, scale = tf.where(judged, clipped, 0.0), tf.where(judged, 1.0 / sd, 0.0)
-        difference = (at[:, None, :] - tf.gather(tf.reshape(centroids, per_slot), block.slot)) * scale[:, None, :]
+        per_slot = tf.reshape(centroids, (-1, shape.all_centroids, shape.features))
+        # Of a whole partition all rows are one slot's, which need not be copied for each of them.
+        own = tf.gather(per_slot, block.slot) if shape.keyed else per_slot[:1]
+        difference = (at[:, None, :] - own) * scale[:, None, :]
         squares = tf.where(mass > 0, tf.minimum(tf.reduce_sum(difference * difference, -1), _VAST), _FAR)
-        nearest = _first_least(squares)
-        expected = tf.gather(centroids, block.slot * shape.centroids + nearest)
-        inside = (at - expected) * scale
+        nearest = self._nearest(squares)
+        if self.rules.mass < 1.0:
+            judge = self._nearest(tf.where(self._normal(block, traits, times), squares, _FAR))
+        else:
+            judge = nearest
         z = tf.minimum(tf.minimum(tf.abs(offset), _FAR) * scale, _VAST)
         outside = tf.math.log(tf.maximum(z, CLIP) / CLIP)
-        parts = tf.minimum(inside * inside + outside * outside, _VAST)
+        outside = outside * outside
+        standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
+        gap = tf.where(judged[:, None, :], at[:, None, :] - standing, 0.0)
+        if self.rules.within:
+            itself = tf.minimum(gap * gap, _VAST) / (weight + 1.0)[:, None, :]
+            inside = gap / (tf.sqrt(within[:, None, :] + itself) + (0.01 * tf.abs(mean) + 1e-9)[:, None, :])
+        else:
+            inside = gap * scale[:, None, :]
+        parts = tf.minimum(inside * inside + outside[:, None, :], _VAST)
         count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
-        distance = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0)))
-        distance = tf.where(2.0 * count >= shape.features, distance, np.nan)
-        shown, observed = tf.where(known, expected, 0.0), tf.cast(seen, tf.float32)
-        return _Scored(distance, nearest, shown, parts, expected, clipped, observed, mean)
+        each = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0))[:, None])
+        distance = tf.where(2.0 * count >= shape.features, tf.reduce_mean(each, -1), np.nan)
+        closest = _first_least(each)[:, None]
+        centroid = tf.gather(judge, closest, batch_dims=1)[:, 0]
+        expected = tf.where(known, tf.gather(standing, closest, batch_dims=1)[:, 0], 0.0)
+        least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)
+        least = tf.where(least < _FAR, least, 0.0)  # of a slot without centroids none is far
+        errors = tf.minimum(least + tf.reduce_sum(outside, -1, keepdims=True), _VAST)
+        observed = tf.cast(seen, tf.float32)
+        nearest_at = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + nearest)
+        parts = tf.reduce_mean(parts, 1)
+        return _Scored(distance, centroid, expected, parts, nearest, errors, nearest_at, clipped, observed, mean)
 
-    def _learn(self, block: _Block, scored: _Scored, centroids: Tensor, traits: Tensor, learned_at: Tensor) -> Tensor:
+    def _nearest(self, squares: Tensor) -> Tensor:
+        """Return the number of each member's nearest centroid [B, M] among all of the slot's [B, C]."""
+        shape = self.shape
+        within = _first_least(tf.reshape(squares, (-1, shape.members, shape.centroids)))
+        return within + tf.range(shape.members, dtype=tf.int32) * shape.centroids
+
+    def _normal(self, block: _Block, traits: Tensor, times: Tensor) -> Tensor:
+        """Tell which centroids of each row's slot define normal [B, C].
+
+        A centroid is among the heaviest when those heavier hold less than the share; of equal ones the first counts
+        as the heavier. The slots are the last axis, along which XLA takes many at once.
+        """
+        shape, rules = self.shape, self.rules
+        slots, row = (block.present, block.group) if shape.keyed else (tf.range(2), block.slot)
+        mass, _, wins, *_ = self._split(tf.gather(traits, slots))
+        _, first, last = tf.split(tf.gather(times, slots), [1, shape.all_centroids, shape.all_centroids], axis=1)
+        by_member = tf.reshape(tf.transpose(mass), (shape.members, shape.centroids, -1))
+        one, other = by_member[:, :, None], by_member[:, None]
+        earlier = tf.constant(np.tri(shape.centroids, k=-1, dtype=np.bool_)[:, :, None])
+        heavier = tf.logical_or(other > one, tf.logical_and(other >= one, earlier))
+        above = tf.reduce_sum(tf.where(heavier, other, 0.0), 2)
+        heavy = above < np.float32(rules.mass) * tf.reduce_sum(by_member, 1, keepdims=True)
+        heavy = tf.transpose(tf.reshape(heavy, (shape.all_centroids, -1)))
+        proven = tf.logical_and(wins >= rules.promote_count, last - first >= rules.promote_after)
+        return tf.gather(tf.logical_and(mass > 0, tf.logical_or(heavy, proven)), row)
+
+    def _learn(self, block: _Block, scored: _Scored, centroids: Tensor, traits: Tensor, times: Tensor) -> Tensor:
         """Return the state after the block; where no row learns, the very same bits."""
         shape = self.shape
-        learned = tf.cast(block.learns, tf.float32)
+        old = tf.gather(traits, block.present)
+        mass, spread, wins, old_mean, var, weight, within, gate = self._split(old)
+        limit = tf.gather(gate[:, 0], block.group)
+        gated = tf.logical_and(limit > 0, scored.distance > limit)
+        learned = tf.cast(tf.logical_and(block.learns, tf.logical_not(gated)), tf.float32)
         observed = scored.observed * learned[:, None]
         delta = observed * (scored.clipped - scored.mean)
-        wins = self._by_centroid(block, scored.nearest, learned)
-        errors = self._by_centroid(block, scored.nearest, learned * tf.reduce_sum(scored.parts, -1))
-        count, total = tf.split(self._by_group(block, tf.concat([observed, delta], 1)), 2, axis=1)
+        d = shape.features
+        sums = self._by_group(block, tf.concat([observed, delta, learned[:, None]], 1))
+        count, total, n = tf.split(sums, [d, d, 1], axis=1)
+        won = self._by_centroid(block, scored.nearest, tf.repeat(learned[:, None], shape.members, 1))
+        errors = self._by_centroid(block, scored.nearest, learned[:, None] * scored.errors)
         offset = total / tf.maximum(count, 1.0)
-        within = self._by_group(block, (observed * (delta - tf.gather(offset, block.group))) ** 2)
-        old = tf.gather(traits, block.members)
-        mass, spread, old_mean, var, weight = self._split(old)
-        n = tf.reduce_sum(wins, -1, keepdims=True)
-        keep = self._keep(n, block.time - tf.gather(learned_at, block.members))
-        new_mass = keep * mass + wins
+        about = self._by_group(block, (observed * (delta - tf.gather(offset, block.group))) ** 2)
+        apart = tf.reduce_mean((scored.clipped[:, None, :] - scored.nearest_at) ** 2, 1)
+        around = self._by_group(block, observed * apart)
+        old_times = tf.gather(times, block.present)
+        keep = self._keep(n, block.time - old_times[:, 0])
+        new_mass = keep * mass + won
         new_spread = (keep * mass * spread + errors) / tf.maximum(new_mass, _TINY)
         new_weight = keep * weight + count
         inverse = 1.0 / tf.maximum(new_weight, _TINY)
         before, now = keep * weight * inverse, count * inverse
-        new_var = tf.where(count > 0, before * var + within * inverse + before * now * offset * offset, var)
+        new_var = tf.where(count > 0, before * var + about * inverse + before * now * offset * offset, var)
+        new_within = tf.where(count > 0, before * within + around * inverse, within)
         mean = tf.where(count > 0, _known(old_mean) + now * offset, old_mean)
-        changed = tf.concat([new_mass, new_spread, mean, new_var, new_weight], 1)
+        changed = tf.concat([new_mass, new_spread, wins + won, mean, new_var, new_weight, new_within, gate], 1)
         moved = self._move(block, scored, observed, learned, old_mass=mass, new_mass=new_mass, new_mean=_known(mean))
-        at = block.slot * shape.centroids + scored.nearest
+        at = (block.slot * shape.all_centroids)[:, None] + scored.nearest
+        passed = self._passed(block.time, n, won, wins, old_times)
         return (
-            tf.tensor_scatter_nd_add(centroids, at[:, None], moved),
-            tf.tensor_scatter_nd_update(traits, block.members[:, None], tf.where(n > 0, changed, old)),
-            tf.tensor_scatter_nd_max(learned_at, block.members[:, None], tf.where(n[:, 0] > 0, block.time, -np.inf)),
+            tf.tensor_scatter_nd_add(centroids, tf.reshape(at, (-1, 1)), tf.reshape(moved, (-1, d))),
+            tf.tensor_scatter_nd_update(traits, block.present[:, None], tf.where(n > 0, changed, old)),
+            tf.tensor_scatter_nd_max(times, block.present[:, None], passed),
+        )
+
+    def _passed(self, now: Tensor, n: Tensor, won: Tensor, wins: Tensor, old: Tensor) -> Tensor:
+        """Return the times of the slots in a block after it [B, 1 + 2 C]; they never go back."""
+        c = self.shape.all_centroids
+        learned, first, last = tf.split(old, [1, c, c], axis=1)
+        wins_now = won > 0
+        return tf.concat(
+            [
+                tf.where(n > 0, now, learned),
+                tf.where(tf.logical_and(wins_now, wins <= 0), now, first),
+                tf.where(wins_now, now, last),
+            ],
+            1,
         )
 
     def _move(  # noqa: PLR0913 - the inner part of _learn, by the names it has there
@@ -269,24 +345,24 @@ class Program:
         new_mass: Tensor,
         new_mean: Tensor,
     ) -> Tensor:
-        """How far each row draws its centroid [B, D]: a centroid without mass starts at the slot's mean."""
-        at = block.group * self.shape.centroids + scored.nearest
-        fresh = tf.gather(tf.reshape(old_mass, [-1]), at)[:, None] <= 0
-        share = 1.0 / tf.maximum(tf.gather(tf.reshape(new_mass, [-1]), at), _TINY)[:, None]
+        """How far each row draws its centroids [B, M, D]: a centroid without mass starts at the slot's mean."""
+        at = (block.group * self.shape.all_centroids)[:, None] + scored.nearest
+        fresh = (tf.gather(tf.reshape(old_mass, [-1]), at) <= 0)[:, :, None]
+        share = (1.0 / tf.maximum(tf.gather(tf.reshape(new_mass, [-1]), at), _TINY))[:, :, None]
         pull = tf.where(
             fresh,
-            learned[:, None] * (tf.gather(new_mean, block.group) - scored.nearest_at),
-            observed * (scored.clipped - scored.nearest_at),
+            learned[:, None, None] * (tf.gather(new_mean, block.group)[:, None, :] - scored.nearest_at),
+            observed[:, None, :] * (scored.clipped[:, None, :] - scored.nearest_at),
         )
         return pull * share
 
     def _keep(self, n: Tensor, passed: Tensor) -> Tensor:
         """Return the share of the past that is kept [B, 1]: n rows were learned, `passed` seconds after the last."""
-        keep = tf.ones_like(n)
-        if self.half_life_events is not None:
-            keep = tf.pow(np.float32(2.0), -n / np.float32(self.half_life_events))
-        if self.half_life_time is not None:
-            halvings = tf.cast(tf.maximum(passed, 0.0) / self.half_life_time, tf.float32)[:, None]
+        rules, keep = self.rules, tf.ones_like(n)
+        if rules.half_life_events is not None:
+            keep = tf.pow(np.float32(2.0), -n / np.float32(rules.half_life_events))
+        if rules.half_life_time is not None:
+            halvings = tf.cast(tf.maximum(passed, 0.0) / rules.half_life_time, tf.float32)[:, None]
             keep = tf.minimum(keep, tf.pow(np.float32(2.0), -halvings))
         return keep
 
@@ -295,18 +371,19 @@ class Program:
         return tf.tensor_scatter_nd_add(tf.zeros_like(values), block.group[:, None], values)
 
     def _by_centroid(self, block: _Block, nearest: Tensor, values: Tensor) -> Tensor:
-        """Add up the rows' values [B] by the slots of the block and their centroids [B, K]."""
-        grid = (self.shape.rows, self.shape.centroids)
-        place = block.group * self.shape.centroids + nearest
-        return tf.reshape(tf.tensor_scatter_nd_add(tf.zeros(grid[0] * grid[1]), place[:, None], values), grid)
+        """Add up the rows' values [B, M] by the slots of the block and their centroids [B, C]."""
+        grid = (self.shape.rows, self.shape.all_centroids)
+        place = tf.reshape((block.group * grid[1])[:, None] + nearest, (-1, 1))
+        added = tf.tensor_scatter_nd_add(tf.zeros(grid[0] * grid[1]), place, tf.reshape(values, [-1]))
+        return tf.reshape(added, grid)
 
     def _split(self, traits: Tensor) -> Tensor:
-        k, d = self.shape.centroids, self.shape.features
-        return tf.split(traits, [k, k, d, d, d], axis=1)
+        c, d = self.shape.all_centroids, self.shape.features
+        return tf.split(traits, [c, c, c, d, d, d, d, 1], axis=1)
 
 
 def _first_least(values: Tensor) -> Tensor:
-    """Return the place of the least of each row's values [B, K]: the first of equal ones.
+    """Return the place of the least value along the last axis: the first of equal ones.
 
     XLA compiles an argmin to a loop over single values; this takes a fifth of its time.
     """
@@ -326,7 +403,7 @@ class _Block(NamedTuple):
     rows: Tensor
     slot: Tensor
     group: Tensor
-    members: Tensor
+    present: Tensor
     learns: Tensor
     time: Tensor
 
@@ -335,9 +412,11 @@ class _Scored(NamedTuple):
     """The scores of a block, and what learning needs of them."""
 
     distance: Tensor
-    nearest: Tensor
+    centroid: Tensor
     expected: Tensor
     parts: Tensor
+    nearest: Tensor
+    errors: Tensor
     nearest_at: Tensor
     clipped: Tensor
     observed: Tensor

@@ -41,6 +41,7 @@ class Progress:
     """What `advance` did with the first `taken` of the rows given.
 
     distance   float32 [taken]  NaN where the row was not scored: `unscored` counts those by reason
+    smoothed   float64 [taken]  the distance as smoothed over the slot's rows, where that is asked for; likewise
     score      float64 [taken]  likewise
     flagged    int64   [a]      numbers of the anomalous rows, in order
     anomalies  those of them outside a cool-down
@@ -50,6 +51,7 @@ class Progress:
 
     taken: int
     distance: Float32
+    smoothed: Float64
     score: Float64
     flagged: Int64
     anomalies: list[Anomaly]
@@ -63,6 +65,7 @@ class Tally:
 
     def __init__(self, rows: int) -> None:
         self.distance = np.full(rows, np.nan, np.float32)
+        self.smoothed = np.full(rows, np.nan)
         self.rates = np.full(rows, UNSCORED)
         self.flagged: list[int] = []
         self.anomalies: list[Anomaly] = []
@@ -76,4 +79,14 @@ class Tally:
         score = np.where(rates <= 1.0, 0.0 - np.log10(rates), np.nan)
         self.unscored["no_model"] = int((rates > 1.0).sum()) - self.unscored.total()
         unscored = Counter({reason: n for reason, n in self.unscored.items() if n})
-        return Progress(taken, self.distance[:taken], score, flagged, self.anomalies, self.top, unscored, late)
+        return Progress(
+            taken,
+            self.distance[:taken],
+            self.smoothed[:taken],
+            score,
+            flagged,
+            self.anomalies,
+            self.top,
+            unscored,
+            late,
+        )

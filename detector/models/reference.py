@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from detector.types import Float32, Float64, Int64
+from detector.types import Float64, Int64
 
 _PER_OCTAVE = 32
 _OCTAVES = 60
@@ -24,6 +25,8 @@ _CENTRES = np.sqrt(_EDGES[:-1] * _EDGES[1:])
 _TAIL = 0.02
 """Share of the reference that the tail is fitted to."""
 _LEAST_EXCESSES = 20.0
+_ATOM = 0.25
+"""A bin that holds this share of the tail is a value of discrete features."""
 _BEYOND = 30.0
 """A reference of n distances supports rates down to 1 / (_BEYOND n); further out a score says `at least`."""
 
@@ -47,31 +50,17 @@ class _Tail:
         return rates if self.shape > 0 else np.where(grown > 0, rates, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """Distances on the reference's scale, which never changes.
+class Placed(NamedTuple):
+    """Values float64 [n] on the reference's scale, which never changes, and their bins int64 [n]: NaN in the lowest."""
 
-    distance  float64 [n]
-    bins      int64   [n]  NaN is in the lowest
-    beyond    float64 [n]  how much of its bin lies further out
-    """
-
-    distance: Float64
+    values: Float64
     bins: Int64
-    beyond: Float64
-
-    def part(self, rows: slice) -> Placed:
-        """Return some of them."""
-        return Placed(self.distance[rows], self.bins[rows], self.beyond[rows])
 
 
-def placed(distance: Float32) -> Placed:
-    """Find the places of distances [n]."""
-    far = distance.astype(np.float64)
-    position = np.log2(np.fmax(far, _LOWEST) / _LOWEST) * _PER_OCTAVE
-    position = np.minimum(position, _BINS - 1e-6)
-    bins = position.astype(np.int64)
-    return Placed(far, bins, 1.0 - (position - bins))
+def placed(values: Float64) -> Placed:
+    """Find the places of values [n]."""
+    position = np.log2(np.fmax(values, _LOWEST) / _LOWEST) * _PER_OCTAVE
+    return Placed(values, np.minimum(position, _BINS - 1).astype(np.int64))
 
 
 @dataclass(slots=True)
@@ -102,11 +91,15 @@ class Reference:
 
     def rates(self, at: Placed) -> Float64:
         """Return the rate of events at least as far out as each distance [n], no less than `least_rate`."""
-        rates = (self._above[at.bins + 1] + at.beyond * self.counts[at.bins] + 1.0) / (self.total + 1.0)
+        rates = (self._above[at.bins] + 1.0) / (self.total + 1.0)
         if self._tail is not None:
-            in_tail = at.distance > self._tail.start
-            rates[in_tail] = self._tail.rates(at.distance[in_tail])
+            in_tail = at.values > self._tail.start
+            rates[in_tail] = self._tail.rates(at.values[in_tail])
         return np.clip(rates, self.least_rate, 1.0)
+
+    def quantile(self, rate: float) -> float:
+        """Return the least value that no more than a share `rate` exceeds, as far as the counts tell."""
+        return float(_EDGES[self._first(rate)]) if self.total else 0.0
 
     def learn(self, bins: Int64) -> None:
         """Add the distances of a block, by their bins [n]."""
@@ -121,18 +114,23 @@ class Reference:
         self.total = float(self._above[0])
         self._tail = self._fit_tail()
 
+    def _first(self, share: float) -> int:
+        """Return the first bin from which on no more than that share is held."""
+        first = _BINS + 1 - int(np.searchsorted(self._above[::-1], share * self.total, side="right"))
+        return min(first, _BINS - 1)
+
     def _fit_tail(self) -> _Tail | None:
         if self.total * _TAIL < _LEAST_EXCESSES:
             return None
-        # The first bin from which on no more than the tail's share is held.
-        first = _BINS + 1 - int(np.searchsorted(self._above[::-1], _TAIL * self.total, side="right"))
-        first = min(first, _BINS - 1)
+        first = self._first(_TAIL)
         held = float(self._above[first])
         if held <= 0:
             return None
         start = float(_EDGES[first])
         # No dot product: its bits depend on which BLAS kernel a processor gets.
         excess, weight = _CENTRES[first:] - start, self.counts[first:]
+        if weight.max() > _ATOM * held:
+            return None  # few values, each of them often: between such there is no tail to interpolate
         mean = float((excess * weight).sum()) / held
         variance = float(((excess - mean) ** 2 * weight).sum()) / held
         if variance <= 0 or not math.isfinite(variance):

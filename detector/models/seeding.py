@@ -65,10 +65,11 @@ def scales(mean: Float32, var: Float32) -> Float64:
     return scale
 
 
-def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt64) -> Seeds:
+def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt64) -> tuple[Seeds, Float64]:
     """Choose centroids for S slots: k-means++, a few turns of Lloyd's algorithm, and the best of several such runs.
 
     rows float32 [S, R, D] (NaN = missing: taken as the mean), mean and var float32 [S, D], keys uint64 [S].
+    Returns too how far each row lies from its centroid, standardised by the mean and variance, float64 [S, R, D].
     Where a slot has fewer than K distinct rows, the centroids left over get no mass.
     """
     slots, count, features = rows.shape
@@ -91,7 +92,9 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     won = (nearest[:, None, :] == np.arange(centroids)[:, None]).astype(np.float64)
     counts = won.sum(2)
     spreads = (won @ squares[:, :, None])[:, :, 0] / np.maximum(counts, 1.0)
-    return Seeds((centre + chosen * scale).astype(np.float32), counts.astype(np.float32), spreads.astype(np.float32))
+    coordinates = (centre + chosen * scale).astype(np.float32)
+    apart = z[best] - np.take_along_axis(chosen, nearest[:, :, None], 1)
+    return Seeds(coordinates, counts.astype(np.float32), spreads.astype(np.float32)), apart
 
 
 def _on_grid(z: Float64) -> Float64:
@@ -144,18 +147,19 @@ def _squares(z: Float64, norms: Float64, points: Float64) -> Float64:
     return squares
 
 
-def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64) -> NDArray[np.bool_]:
-    """Give each slot's deadest centroid half of its heaviest one, in place; returns which slots [S] were changed.
+def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64, spare: NDArray[np.bool_]) -> Int64:
+    """Give each slot's deadest centroid half of its heaviest one, in place; returns its number [S], -1 = none is dead.
 
+    Those to `spare` [S, K] are never dead.
     The two halves move apart by the heaviest one's own spread, a sign a feature: a fixed shift such as 1e-14 would
     vanish in float32. A heaviest centroid without spread (all rows equal) is left whole.
     """
     masses, spreads = seeds.masses, seeds.spreads
     slots, count = masses.shape
     every = np.arange(slots)
-    heaviest, dead = masses.argmax(1), masses.argmin(1)
+    heaviest, dead = masses.argmax(1), np.where(spare, np.inf, masses).argmin(1)
     features = seeds.centroids.shape[2]
-    is_dead = masses[every, dead] < _DEAD_SHARE * masses.sum(1) / count
+    is_dead = (masses[every, dead] < _DEAD_SHARE * masses.sum(1) / count) & ~spare[every, dead]
     changed: NDArray[np.bool_] = is_dead & (spreads[every, heaviest] > 1e-9) & (heaviest != dead)
     at, source, target = every[changed], heaviest[changed], dead[changed]
     drawn = uniforms(keys[changed][:, None], np.arange(features, dtype=np.uint64))
@@ -166,4 +170,4 @@ def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64) -> NDArr
     half = 0.5 * masses[at, source]
     masses[at, source], masses[at, target] = half, half
     spreads[at, source] = spreads[at, target] = 0.5 * spreads[at, source]
-    return changed
+    return np.where(changed, dead, -1)

@@ -1,4 +1,4 @@
-"""The sizes of a model, from the configuration alone: they decide the program's shapes and the bank's layout."""
+"""The sizes and the rules of a model, from the configuration alone: they decide the program and the bank's layout."""
 
 from __future__ import annotations
 
@@ -12,35 +12,82 @@ STACK = 16
 _CALL_CELLS = 1 << 17
 """Centroid values that one call may carry, at most: beyond, copying them costs more than longer stacks save."""
 _CALL_SLOTS = 4096
+_MEMBERS = 5
+"""Members of a slot that is a whole partition; an entity has one, so that a million of them fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """features D, centroids K, rows of a block B; `keyed`: slots are entities, not whole partitions."""
+    """features D, centroids K of each of M members, rows of a block B; `keyed`: slots are entities, not partitions."""
 
     features: int
     centroids: int
     rows: int
     keyed: bool
+    members: int = 1
+
+    @property
+    def all_centroids(self) -> int:
+        """Centroids of all members of a slot, C = M K."""
+        return self.members * self.centroids
 
     @property
     def call_slots(self) -> int:
         """Distinct slots that one call of the program takes, at most (no less than a block may hold)."""
         if not self.keyed:
             return 1
-        fitting = _CALL_CELLS // (self.features * self.centroids)
+        fitting = _CALL_CELLS // (self.features * self.all_centroids)
         return max(self.rows, min(_CALL_SLOTS, fitting))
 
     @property
     def traits(self) -> int:
-        """Width of a slot's traits: masses K, spreads K, means D, variances D, weights D."""
-        return 2 * self.centroids + 3 * self.features
+        """Width of a slot's traits: masses C, spreads C, wins C, means D, variances D, weights D, within D, gate."""
+        return 3 * self.all_centroids + 4 * self.features + 1
+
+    @property
+    def times(self) -> int:
+        """Width of a slot's times: when it last learned, and when each centroid first and last won a row, C each."""
+        return 1 + 2 * self.all_centroids
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the program learns by, and which centroids define normal.
+
+    half_life_events  rows, and half_life_time, seconds, after which weights are halved; None = never
+    mass              share of the mass that the heaviest centroids hold which define normal
+    within            distances are measured by the features' spread within the clusters, not by their spread in all
+    promote_count     rows that any other centroid must have won, over at least promote_after seconds, to define it too
+    """
+
+    half_life_events: float | None = None
+    half_life_time: float | None = None
+    mass: float = 1.0
+    within: bool = False
+    promote_count: int = 500
+    promote_after: float = 86400.0
+
+
+def rules_of(detection: Detection) -> Rules:
+    """Return the rules of a configuration's model."""
+    model = detection.model
+    half_life = model.half_life
+    return Rules(
+        half_life.events,
+        half_life.time,
+        mass=model.mass,
+        within=model.scale == "within",
+        promote_count=model.promote_count,
+        promote_after=model.promote_after,
+    )
 
 
 def shape_of(detection: Detection) -> Shape:
     """Return the sizes of a configuration's model."""
     events, model = detection.events, detection.model
-    return Shape(len(events.features), model.centroids, detection.blocks.rows, keyed=events.entity is not None)
+    keyed = events.entity is not None
+    members = model.members or (1 if keyed else _MEMBERS)
+    return Shape(len(events.features), model.centroids, detection.blocks.rows, keyed=keyed, members=members)
 
 
 def seed_rows(detection: Detection) -> int:
@@ -54,4 +101,6 @@ def seed_rows(detection: Detection) -> int:
 def form(detection: Detection) -> tuple[object, ...]:
     """Return what the state of a slot is made for: a model of another form begins cold."""
     features = tuple((feature.name, feature.path) for feature in detection.events.features)
-    return features, detection.events.entity, detection.model.centroids, seed_rows(detection)
+    shape = shape_of(detection)
+    kept = detection.model.smoothing is None, detection.model.gate is None
+    return features, detection.events.entity, shape.centroids, shape.members, seed_rows(detection), kept

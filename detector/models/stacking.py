@@ -58,7 +58,7 @@ def assemble(turns: Sequence[Turn], shape: Shape, capacity: int) -> tuple[Stack,
     rows = np.full((*grid, shape.features), np.nan, np.float32)
     slot = np.full(grid, nobody, np.int32)
     group = np.zeros(grid, np.int32)
-    members = np.full(grid, nobody, np.int32)
+    present = np.full(grid, nobody, np.int32)
     learns = np.zeros(grid, np.bool_)
     time = np.zeros(STACK)
     slots = np.concatenate([turn.block.slots for turn in turns])
@@ -70,12 +70,12 @@ def assemble(turns: Sequence[Turn], shape: Shape, capacity: int) -> tuple[Stack,
     for t, turn in enumerate(turns):
         n = len(turn.block)
         rows[t, :n], slot[t, :n] = turn.block.rows, local[start : start + n]
-        present, inverse = distinct(local[start : start + n], nobody + 1)
-        members[t, : len(present)], group[t, :n] = present, inverse
+        met, inverse = distinct(local[start : start + n], nobody + 1)
+        present[t, : len(met)], group[t, :n] = met, inverse
         learns[t, :n] = turn.block.usable & turn.complete
         time[t] = turn.block.time
         start += n
-    return Stack(rows, slot, group, members, learns, time, len(turns)), called
+    return Stack(rows, slot, group, present, learns, time, len(turns)), called
 
 
 class SeedCount:

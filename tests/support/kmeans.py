@@ -4,82 +4,119 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from detector.types import Float64
+from detector.models.shape import Rules
+from detector.types import Bool, Float64, Int64
 
 CLIP = 10.0
 REACH = 1e17
 
 
+class PlainScore(NamedTuple):
+    """What is said of a row: `closest` is the closest member's centroid (and those of members that tie); parts [D]."""
+
+    distance: float
+    closest: list[int]
+    parts: Float64
+
+
+class _Row(NamedTuple):
+    """A row that waits for its block to be complete."""
+
+    clipped: Float64
+    seen: Bool
+    nearest: list[int]
+    errors: list[float]
+
+
 @dataclass
 class PlainSlot:
-    """One slot: centroids [K, D]; masses and spreads [K]; means, variances and weights [D]."""
+    """One slot: centroids [C, D] of all members; masses, spreads, wins, first_wins and last_wins [C]; moments [D]."""
 
+    members: int
+    rules: Rules
     centroids: Float64
     masses: Float64
     spreads: Float64
+    wins: Float64
+    first_wins: Float64
+    last_wins: Float64
     means: Float64
     variances: Float64
     weights: Float64
+    within: Float64
+    gate: float = 0.0
     learned_at: float = 0.0
-    waiting: list[tuple[Float64, int, float, Float64]] = field(default_factory=list)
+    waiting: list[_Row] = field(default_factory=list)
 
-    def score(self, row: Float64) -> tuple[float, int, Float64]:
-        """Return (distance, nearest, parts [D]) of a row [D] (NaN = missing)."""
-        judged = ~np.isnan(row) & (self.weights > 0)
-        clipped, sd = self._clipped(row), self._sd()
-        best, nearest = math.inf, 0
-        for k in np.flatnonzero(self.masses > 0).tolist():
-            squares = float(sum(((clipped[d] - self.centroids[k, d]) / sd[d]) ** 2 for d in np.flatnonzero(judged)))
-            if squares < best:
-                best, nearest = squares, k
-        parts = np.zeros(len(row))
-        for d in np.flatnonzero(judged).tolist():
-            z = abs(row[d] - self.means[d]) / sd[d]
-            inside = (clipped[d] - self.centroids[nearest, d]) / sd[d]
-            parts[d] = inside**2 + math.log(max(z, CLIP) / CLIP) ** 2
-        count = int(judged.sum())
-        if 2 * count < len(row):
-            return math.nan, nearest, parts
-        return math.sqrt(parts.sum() * len(row) / count), nearest, parts
+    def score(self, row: Float64) -> PlainScore:
+        """Judge a row [D] (NaN = missing)."""
+        judged = self._judged(row)
+        scored = [self._parts(row, self._nearest(row, own[self.normal()[own]])) for own in self._owned()]
+        each = [math.sqrt(parts.sum() * len(row) / max(1, judged.sum())) for _, parts in scored]
+        closest = [k for (k, _), own in zip(scored, each, strict=True) if math.isclose(own, min(each), rel_tol=1e-5)]
+        distance = float(np.mean(each)) if 2 * judged.sum() >= len(row) else math.nan
+        return PlainScore(distance, closest, np.mean([parts for _, parts in scored], axis=0))
+
+    def normal(self) -> Bool:
+        """Tell which centroids define normal [C]."""
+        lasting = self.last_wins - self.first_wins >= self.rules.promote_after
+        normal = (self.wins >= self.rules.promote_count) & lasting & (self.masses > 0)
+        for own in self._owned():
+            held, total = 0.0, self.masses[own].sum()
+            for k in sorted(own.tolist(), key=lambda k: -self.masses[k]):
+                if self.masses[k] > 0 and held < self.rules.mass * total:
+                    normal[k] = True
+                held += self.masses[k]
+        return normal
 
     def wait(self, row: Float64) -> None:
-        """Keep a row, scored with the model as it is, until `learn`."""
-        _, nearest, parts = self.score(row)
-        self.waiting.append((self._clipped(row), nearest, float(parts.sum()), ~np.isnan(row)))
+        """Keep a row, scored with the model as it is, until `learn`; what lies beyond the gate is not kept."""
+        if self.gate > 0 and self.score(row).distance > self.gate:
+            return
+        nearest = [self._nearest(row, own[self.masses[own] > 0]) for own in self._owned()]
+        errors = [float((self._inside(row, k) + self._outside(row)).sum()) for k in nearest]
+        self.waiting.append(_Row(self._clipped(row), ~np.isnan(row), nearest, errors))
 
-    def learn(self, time: float, half_life_events: float | None, half_life_time: float | None) -> None:
+    def learn(self, time: float) -> None:
         """Learn the rows that wait, their block having ended at `time`."""
         rows, self.waiting = self.waiting, []
         if not rows:
             return
         keep = 1.0
-        if half_life_events is not None:
-            keep = 2.0 ** (-len(rows) / half_life_events)
-        if half_life_time is not None:
-            keep = min(keep, 2.0 ** (-max(time - self.learned_at, 0.0) / half_life_time))
+        if self.rules.half_life_events is not None:
+            keep = 2.0 ** (-len(rows) / self.rules.half_life_events)
+        if self.rules.half_life_time is not None:
+            keep = min(keep, 2.0 ** (-max(time - self.learned_at, 0.0) / self.rules.half_life_time))
         self._learn_moments(rows, keep)
-        for k in range(len(self.masses)):
-            won = [row for row in rows if row[1] == k]
-            before = keep * self.masses[k]
-            after = before + len(won)
-            if not won:
-                self.masses[k] = after
-                continue
-            self.spreads[k] = (before * self.spreads[k] + sum(error for _, _, error, _ in won)) / after
+        for member, own in enumerate(self._owned()):
+            for k in own.tolist():
+                won = [row for row in rows if row.nearest[member] == k]
+                self._win(k, won, sum(row.errors[member] for row in won), keep, time)
+        self.learned_at = max(self.learned_at, time)
+
+    def _win(self, k: int, won: list[_Row], error: float, keep: float, time: float) -> None:
+        before = keep * self.masses[k]
+        after = before + len(won)
+        if won:
+            self.spreads[k] = (before * self.spreads[k] + error) / after
             if self.masses[k] == 0:
                 self.centroids[k] = np.nan_to_num(self.means)
             else:
-                pull = sum(np.where(seen, clipped - self.centroids[k], 0.0) for clipped, _, _, seen in won)
+                pull = sum(np.where(row.seen, row.clipped - self.centroids[k], 0.0) for row in won)
                 self.centroids[k] = self.centroids[k] + pull / after
-            self.masses[k] = after
-        self.learned_at = max(self.learned_at, time)
+            if self.wins[k] == 0:
+                self.first_wins[k] = time
+            self.wins[k] += len(won)
+            self.last_wins[k] = time
+        self.masses[k] = after
 
-    def _learn_moments(self, rows: list[tuple[Float64, int, float, Float64]], keep: float) -> None:
+    def _learn_moments(self, rows: list[_Row], keep: float) -> None:
         for d in range(len(self.means)):
-            values = np.array([clipped[d] for clipped, _, _, seen in rows if seen[d]])
+            values = np.array([row.clipped[d] for row in rows if row.seen[d]])
             before = keep * self.weights[d]
             self.weights[d] = after = before + len(values)
             if not len(values):
@@ -88,12 +125,50 @@ class PlainSlot:
             mean = (before * old + values.sum()) / after
             spread = before * (self.variances[d] + (old - mean) ** 2) + ((values - mean) ** 2).sum()
             self.means[d], self.variances[d] = mean, spread / after
+            around = [
+                np.mean([(row.clipped[d] - self.centroids[k, d]) ** 2 for k in row.nearest])
+                for row in rows
+                if row.seen[d]
+            ]
+            self.within[d] = (before * self.within[d] + sum(around)) / after
 
-    def _sd(self) -> Float64:
+    def _owned(self) -> list[Int64]:
+        """Return the numbers of each member's centroids."""
+        return np.split(np.arange(len(self.masses)), self.members)
+
+    def _judged(self, row: Float64) -> Bool:
+        judged: Bool = ~np.isnan(row) & (self.weights > 0)
+        return judged
+
+    def _nearest(self, row: Float64, among: Int64) -> int:
+        """Return the first of the nearest; a slot without centroids has one, its first."""
+        squares = [self._inside(row, k).sum() for k in among.tolist()]
+        return int(among[np.argmin(squares)]) if squares else 0
+
+    def _parts(self, row: Float64, k: int) -> tuple[int, Float64]:
+        """Return the centroid's number again, and the features' parts of the squared distance to it [D]."""
+        inside = self._inside(row, k)
+        if self.rules.within:
+            gap = np.where(self._judged(row), self._clipped(row) - self.centroids[k], 0.0)
+            sd = np.sqrt(self.within + gap**2 / (self.weights + 1.0)) + 0.01 * np.abs(np.nan_to_num(self.means)) + 1e-9
+            inside = (gap / sd) ** 2
+        return k, inside + self._outside(row)
+
+    def _outside(self, row: Float64) -> Float64:
+        z = np.where(self._judged(row), np.abs(row - self.means) / self._sd(row), 0.0)
+        outside: Float64 = np.log(np.maximum(z, CLIP) / CLIP) ** 2
+        return outside
+
+    def _inside(self, row: Float64, k: int) -> Float64:
+        return np.where(self._judged(row), (self._clipped(row) - self.centroids[k]) / self._sd(row), 0.0) ** 2
+
+    def _sd(self, row: Float64) -> Float64:
+        """Return the scale that this row is judged by: it counts as one more of those learned."""
         mean = np.nan_to_num(self.means)
-        return np.sqrt(self.variances) + 0.01 * np.abs(mean) + 1e-9
+        itself = np.nan_to_num(row - mean) ** 2 / (self.weights + 1.0)
+        return np.sqrt(self.variances + itself) + 0.01 * np.abs(mean) + 1e-9
 
     def _clipped(self, row: Float64) -> Float64:
         mean = np.nan_to_num(self.means)
-        reach = np.where(self.weights > 0, np.minimum(CLIP * self._sd(), REACH), REACH)
+        reach = np.where(self.weights > 0, np.minimum(CLIP * self._sd(row), REACH), REACH)
         return np.clip(row, mean - reach, mean + reach)

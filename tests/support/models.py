@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ from detector.config.detection import Detection
 from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, SlotStates, Stack
-from detector.models.shape import STACK, Shape, shape_of
+from detector.models.shape import STACK, Rules, Shape, rules_of, shape_of
 from detector.types import Float32, Float64, Partition, Rows
 
 PARTITION = Partition("readings", 3)
@@ -31,6 +31,7 @@ def small(
     tick: float = 10.0,
     entities: Entities | None = None,
     alerting: Alerting | None = None,
+    **model: Any,
 ) -> Detection:
     """Return a configuration small enough that blocks, seeding, upkeep and alerts all happen within 1,000 rows."""
     return Detection(
@@ -42,21 +43,21 @@ def small(
             half_life=half_life or HalfLife(events=500, time=None),
             seed_rows=seed_rows,
             warm_up=warm_up,
+            **{"members": 1, "mass": 1.0, "scale": "total", **model},
         ),
         alerting or Alerting(false_alarm_rate=1e-2, cool_down=5.0, reference=1000, warm_up=100),
     )
 
 
 @cache
-def compiled(shape: Shape, half_life_events: float | None, half_life_time: float | None) -> Program:
-    """Return the program of a shape: it is compiled once a test run."""
-    return Program(shape, half_life_events, half_life_time)
+def compiled(shape: Shape, rules: Rules) -> Program:
+    """Return the program of a shape and rules: it is compiled once a test run."""
+    return Program(shape, rules)
 
 
 def programs(detection: Detection) -> Program:
     """Return the program of a configuration."""
-    half_life = detection.model.half_life
-    return compiled(shape_of(detection), half_life.events, half_life.time)
+    return compiled(shape_of(detection), rules_of(detection))
 
 
 class DictStore:
@@ -103,18 +104,18 @@ def rows(values: ArrayLike, times: ArrayLike | None = None, entities: list[str] 
 
 def arrays(states: SlotStates) -> list[NDArray[Any]]:
     """Return the arrays of some states, the slot first in each."""
-    return [states.centroids, states.traits, states.learned_at]
+    return [states.centroids, states.traits, states.times]
 
 
 def no_states(shape: Shape, means: Float32) -> SlotStates:
     """Return the states of new slots, the first of which has begun at those means [D]."""
     n = shape.call_slots + 1
     empty = SlotStates(
-        np.zeros((n, shape.centroids, shape.features), np.float32),
+        np.zeros((n, shape.all_centroids, shape.features), np.float32),
         np.zeros((n, shape.traits), np.float32),
-        np.zeros(n),
+        np.zeros((n, shape.times)),
     )
-    empty.traits[0, 2 * shape.centroids : 2 * shape.centroids + shape.features] = means
+    empty.traits[0, 3 * shape.all_centroids : 3 * shape.all_centroids + shape.features] = means
     return empty
 
 
@@ -124,25 +125,50 @@ def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], 
     grid = (STACK, shape.rows)
     values = np.full((*grid, shape.features), np.nan, np.float32)
     slot = np.full(grid, nobody, np.int32)
-    group, members = np.zeros(grid, np.int32), np.full(grid, nobody, np.int32)
+    group, present = np.zeros(grid, np.int32), np.full(grid, nobody, np.int32)
     learning, time = np.zeros(grid, np.bool_), np.zeros(STACK)
     for t, (part, slots, at) in enumerate(blocks):
         n = len(part)
         values[t, :n], time[t] = part, at
         slot[t, :n] = np.where(np.array(slots, np.int64) < 0, nobody, slots)
         distinct, inverse = np.unique(slot[t, :n], return_inverse=True)
-        members[t, : len(distinct)], group[t, :n] = distinct, inverse
+        present[t, : len(distinct)], group[t, :n] = distinct, inverse
         learning[t, :n] = learns & (slot[t, :n] != nobody)
-    return Stack(values, slot, group, members, learning, time, len(blocks))
+    return Stack(values, slot, group, present, learning, time, len(blocks))
 
 
 def states(
     shape: Shape, *, centroids: Float64, masses: Float64, means: Float64, variances: Float64, weights: Float64
 ) -> SlotStates:
-    """Pad the states of S slots ([S, K, D], [S, K], [S, D], [S, D], [S, D]) to the program's shape; no spreads."""
+    """Pad the states of S slots ([S, C, D], [S, C], [S, D], [S, D], [S, D]) to the program's shape; no spreads.
+
+    Within the clusters features vary as they do in all.
+    """
     n, padded = len(centroids), shape.call_slots + 1
-    all_centroids = np.zeros((padded, shape.centroids, shape.features), np.float32)
+    all_centroids = np.zeros((padded, shape.all_centroids, shape.features), np.float32)
     traits = np.zeros((padded, shape.traits), np.float32)
     all_centroids[:n] = centroids
-    traits[:n] = np.concatenate([masses, np.zeros_like(masses), means, variances, weights], 1)
-    return SlotStates(all_centroids, traits, np.zeros(padded))
+    nothing = np.zeros_like(masses)
+    traits[:n, :-1] = np.concatenate([masses, nothing, nothing, means, variances, weights, variances], 1)
+    return SlotStates(all_centroids, traits, np.zeros((padded, shape.times)))
+
+
+class Traits(NamedTuple):
+    """The traits of S slots: masses, spreads, wins [S, C]; means, variances, weights, within [S, D]; gates [S]."""
+
+    masses: Float32
+    spreads: Float32
+    wins: Float32
+    means: Float32
+    variances: Float32
+    weights: Float32
+    within: Float32
+    gates: Float32
+
+
+def traits(shape: Shape, states: SlotStates) -> Traits:
+    """Return views of the traits by name."""
+    c, d = shape.all_centroids, shape.features
+    *named, gates = np.split(states.traits, np.cumsum([c, c, c, d, d, d, d]), axis=1)
+    masses, spreads, wins, means, variances, weights, within = named
+    return Traits(masses, spreads, wins, means, variances, weights, within, gates[:, 0])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from detector.models.bank import Bank, SeedPool
+from detector.models.calibration import prior
 from detector.models.shape import Shape
 from detector.types import Float32
 
@@ -14,13 +15,15 @@ SHAPE = Shape(features=3, centroids=2, rows=16, keyed=True)
 
 def bank(slots: int = 5) -> Bank:
     """Return a bank whose slots hold random states, and i seed rows in slot i."""
-    made, rng = Bank(SHAPE, seed_rows=8), np.random.default_rng(1)
+    made, rng = Bank(SHAPE, seed_rows=8, smoothing=True, gating=True), np.random.default_rng(1)
     made.reserve(slots - 1)
     numbers = np.arange(slots)
     made.clear(numbers)
     made.centroids[:slots] = rng.normal(size=(slots, 2, 3))
     made.traits[:slots] = rng.normal(size=(slots, SHAPE.traits))
-    made.learned_at[:slots], made.cool_until[:slots], made.rows_learned[:slots] = rng.normal(size=2)[0], 3.0, numbers
+    for array in (made.times, made.sketches, made.smoothed, made.quarantine):
+        array[:slots] = rng.normal(size=(slots, *array.shape[1:]))
+    made.cool_until[:slots], made.rows_learned[:slots] = 3.0, numbers
     made.last_seen[:slots] = 5.0
     for slot in range(slots):
         made.pool.append(np.full(slot, made.seeds[slot]), seed_rows(slot))
@@ -35,7 +38,7 @@ def test_a_slot_packed_and_unpacked_elsewhere_has_the_same_bytes() -> None:
     source = bank()
     source.release(np.array([4]))
     packed = source.pack(np.arange(5))
-    target = Bank(SHAPE, seed_rows=8)
+    target = Bank(SHAPE, seed_rows=8, smoothing=True, gating=True)
     target.reserve(40)
     order = [17, 3, 39, 0, 8]
     target.unpack(order, packed)
@@ -57,6 +60,12 @@ def test_bytes_of_another_shape_are_refused(cut: int) -> None:
         made.unpack([0], [made.pack(np.array([3]))[0][:-cut]])
 
 
+def test_nothing_is_kept_for_smoothing_and_gating_where_they_are_off() -> None:
+    plain = Bank(SHAPE, seed_rows=8)
+    assert plain.smoothed.shape[1] == plain.quarantine.shape[1] == 0
+    assert plain.bytes_per_slot == bank().bytes_per_slot - 8 * (1 + 3) - 8 * (3 + 3 * 3)
+
+
 def test_growing_keeps_the_slots() -> None:
     made = bank()
     before = made.pack(np.arange(5))
@@ -72,6 +81,9 @@ def test_a_cleared_slot_knows_nothing_and_gathers_seeds_anew() -> None:
     assert made.masses[3].tolist() == [0.0, 0.0]
     assert made.cool_until[3] == -np.inf
     assert made.rows_learned[3] == 0
+    assert np.isnan(made.smoothed[3]).all()
+    assert made.sketches[3].tolist() == [prior(3).tolist()] * 2
+    assert not any(array[3].any() for array in (made.times, made.quarantine, made.wins, made.gates))
     assert len(made.pool.rows_of(made.seeds[3])) == 0
 
 

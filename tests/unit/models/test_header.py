@@ -17,7 +17,9 @@ HEADER = Header(
     rows=np.arange(6, dtype="<f4").tobytes(),
     entities=["a", "", "ü"],
     placed=b"\x01\x00\x01",
+    smoothed=np.linspace(2, 3, 3).tobytes(),
     reference=np.linspace(0, 1, 7).tobytes(),
+    gate_reference=np.linspace(1, 2, 7).tobytes(),
 )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from detector.models.bank import Bank
 from detector.models.planting import Planting
-from detector.models.shape import Shape
+from detector.models.shape import Rules, Shape
 from detector.models.slots import Slots
 from detector.types import Partition
 
@@ -22,7 +22,7 @@ def planting(*entities: str, number: int = 0, rows: int = 8) -> tuple[Planting, 
     for slot in slots.find(entities).tolist():
         bank.means[slot], bank.variances[slot] = ROWS.mean(0), ROWS.var(0)
         bank.pool.append(np.full(rows, bank.seeds[slot]), ROWS[:rows])
-    return Planting(Partition("topic", number), bank, slots), bank
+    return Planting(Partition("topic", number), bank, slots, Rules(), None), bank
 
 
 def test_a_slot_is_seeded_once_it_has_gathered_its_rows() -> None:

@@ -10,13 +10,15 @@ from sklearn.datasets import make_blobs
 from detector.models.seeding import Seeds, UInt64, draw_key, seed, split_dead, uniforms
 from detector.types import Float32
 
+NONE = np.zeros((1, 3), np.bool_)
+
 
 def keys(*numbers: int) -> UInt64:
     return np.array(numbers, np.uint64)
 
 
 def seeded(rows: Float32, centroids: int, *numbers: int) -> Seeds:
-    return seed(rows, np.nanmean(rows, 1), np.nanvar(rows, 1), centroids, keys(*numbers))
+    return seed(rows, np.nanmean(rows, 1), np.nanvar(rows, 1), centroids, keys(*numbers))[0]
 
 
 def inertia(rows: Float32, centroids: Float32) -> float:
@@ -82,7 +84,7 @@ def test_missing_values_count_as_the_mean_and_an_unseen_feature_as_nothing() -> 
     rows[0, ::3, 1] = np.nan
     rows[0, :, 2] = np.nan
     mean = np.array([[5.0, 5.0, np.nan]], np.float32)
-    seeds = seed(rows, mean, np.array([[1.0, 1.0, 0.0]], np.float32), 4, keys(9))
+    seeds, _ = seed(rows, mean, np.array([[1.0, 1.0, 0.0]], np.float32), 4, keys(9))
     assert np.isfinite(seeds.centroids).all()
     assert np.abs(seeds.centroids[0, :, :2] - 5.0).max() < 3.0
 
@@ -94,7 +96,7 @@ def heavy_and_dead(spread: float) -> Seeds:
 
 def test_a_dead_centroid_gets_half_of_the_heaviest_and_they_part_by_its_spread() -> None:
     seeds, var = heavy_and_dead(2.0), np.array([[4.0, 1e8]], np.float32)
-    assert split_dead(seeds, np.zeros((1, 2), np.float32), var, keys(1)).tolist() == [True]
+    assert split_dead(seeds, np.zeros((1, 2), np.float32), var, keys(1), NONE).tolist() == [2]
     assert seeds.masses.tolist() == [[40.0, 30.0, 30.0]]
     one, other = seeds.centroids[0, 1], seeds.centroids[0, 2]
     assert (one + other) / 2 == pytest.approx([100.0, 1e6])
@@ -103,9 +105,20 @@ def test_a_dead_centroid_gets_half_of_the_heaviest_and_they_part_by_its_spread()
 
 def test_the_halves_part_even_where_a_fixed_shift_would_vanish_in_float32() -> None:
     seeds = heavy_and_dead(1e-6)
-    split_dead(seeds, np.array([[100.0, 1e6]], np.float32), np.array([[1.0, 1e4]], np.float32), keys(1))
+    split_dead(seeds, np.array([[100.0, 1e6]], np.float32), np.array([[1.0, 1e4]], np.float32), keys(1), NONE)
     assert (seeds.centroids[0, 1] != seeds.centroids[0, 2]).all()
     assert np.float32(1e6) + np.float32(1e-14) == np.float32(1e6)
+
+
+def test_what_is_to_be_spared_is_not_dead_however_little_it_holds() -> None:
+    ones = np.ones((1, 2), np.float32)
+    seeds = heavy_and_dead(2.0)
+    proven = np.array([[False, False, True]])
+    assert split_dead(seeds, ones, ones, keys(1), proven).tolist() == [-1]
+    seeds.masses[0, 0] = 0.2
+    assert split_dead(seeds, ones, ones, keys(1), proven).tolist() == [0], "the next one that is dead"
+    assert seeds.centroids[0, 2].tolist() == [50.0, 50.0]
+    assert split_dead(heavy_and_dead(2.0), ones, ones, keys(1), ~NONE).tolist() == [-1]
 
 
 @pytest.mark.parametrize(
@@ -120,5 +133,5 @@ def test_the_halves_part_even_where_a_fixed_shift_would_vanish_in_float32() -> N
 def test_otherwise_nothing_is_split(seeds: Seeds) -> None:
     before = [field.copy() for field in seeds]
     ones = np.ones((1, 2), np.float32)
-    assert split_dead(seeds, ones, ones, keys(1)).tolist() == [False]
+    assert split_dead(seeds, ones, ones, keys(1), NONE[:, : seeds.masses.shape[1]]).tolist() == [-1]
     assert all((a == b).all() for a, b in zip(seeds, before, strict=True))

@@ -40,9 +40,9 @@ def test_every_row_finds_its_slot_and_every_slot_its_group() -> None:
         n = len(one.block)
         slots = [called[s] if s != nobody else -1 for s in stack.slot[t, :n]]
         assert slots == one.block.slots.tolist()
-        assert (stack.members[t][stack.group[t, :n]] == stack.slot[t, :n]).all()
-        members = stack.members[t][stack.members[t] != nobody].tolist()
-        assert len(members) == len(set(members)), "a slot would be updated twice"
+        assert (stack.present[t][stack.group[t, :n]] == stack.slot[t, :n]).all()
+        present = stack.present[t][stack.present[t] != nobody].tolist()
+        assert len(present) == len(set(present)), "a slot would be updated twice"
         assert np.isnan(stack.rows[t, n:]).all()
         assert (stack.slot[t, n:] == nobody).all()
     assert stack.learns[0].tolist() == [True, True, True] + [False] * 13
@@ -52,7 +52,7 @@ def test_every_row_finds_its_slot_and_every_slot_its_group() -> None:
 def test_a_full_block_of_different_slots_and_none_has_room() -> None:
     stack, called = assemble([turn([*range(15), -1])], SHAPE, 16)
     assert len(called) == 15
-    assert (stack.members[0][stack.group[0]] == stack.slot[0]).all()
+    assert (stack.present[0][stack.group[0]] == stack.slot[0]).all()
 
 
 @pytest.mark.parametrize("numbers", [[], [3], [5, 1, 5, 5, 0], list(range(9, -1, -1))])

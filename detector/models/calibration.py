@@ -1,0 +1,70 @@
+"""Calibration: from a slot's scores to rates, by a sketch of each slot's own scores and a tail that all slots share.
+
+A slot's sketch is (t, m, n): the 95 % quantile of its scores, their mean excess over it, and how many rows it knows.
+u = (score - t) / m brings all slots to one scale; the reference holds the u of the partition, and turns it into a rate.
+
+The quantile is found by stochastic approximation with the step that is best for an exponential tail, whose density at
+t is 0.05 / m (Robbins & Monro, 1951; Sacks, 1958):  t <- t + (k - 0.05 b) m / (0.05 n)  where k of b rows lay beyond.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from detector.models.reference import Placed, placed
+from detector.types import Float64, Int64
+
+_TAIL = 0.05
+_KNOWN = 20_000.0
+"""Rows after which a sketch no longer settles, but follows."""
+_OFFSET = 4.0
+"""Added to u, so that the reference's logarithmic scale serves below the quantile too."""
+_LEAST_SPREAD = 1e-3
+"""A mean excess is no less than this share of the quantile: scores of discrete features may not spread at all."""
+_LEAST = 1e-9
+_PRIOR = (1.35, 0.15)
+"""Quantile and mean excess of the distance of a row from one mean, in units of the root of the number of features."""
+
+
+def prior(features: int) -> Float64:
+    """Return the sketch of a slot that knows no rows [3]: of distances from one mean, which all slots begin with."""
+    return np.array([*(math.sqrt(features) * value for value in _PRIOR), 0.0])
+
+
+def begun(scores: Float64) -> Float64:
+    """Return the sketch of each slot [S, 3] from its first scores [S, R], which are those of its seed rows.
+
+    A centroid lies nearer to the rows that it was made from than to others, so they count for little.
+    """
+    rows = scores.shape[1]
+    quantile = np.sort(scores, axis=1)[:, min(rows - 1, int((1.0 - _TAIL) * rows))]
+    excess = np.maximum(scores - quantile[:, None], 0.0).sum(1) / max(1.0, _TAIL * rows)
+    return np.stack([quantile, np.maximum(excess, 0.05 * quantile + _LEAST), np.full(len(scores), 0.25 * rows)], 1)
+
+
+def followed(sketches: Float64, scores: Float64, group: Int64) -> Float64:
+    """Return the sketches of the slots of a block [S, 3] after its scores [n], `group` being their slots [n]."""
+    slots = len(sketches)
+    t, m, n = sketches.T
+    excess = np.maximum(scores - t[group], 0.0)
+    rows = np.bincount(group, minlength=slots)
+    beyond = np.bincount(group, excess > 0, minlength=slots)
+    over = np.bincount(group, excess, minlength=slots)
+    after = np.minimum(n + rows, _KNOWN)
+    held = _TAIL * after
+    quantile = np.maximum(t + np.clip((beyond - _TAIL * rows) / np.maximum(held, 1.0), -1.0, 1.0) * m, 0.0)
+    mean = m + (over - beyond * m) / (held + beyond + 1.0)
+    return np.stack([quantile, np.maximum(mean, _LEAST_SPREAD * quantile + _LEAST), after], 1)
+
+
+def exceeded(quantile: float, sketches: Float64) -> Float64:
+    """Return the score of each sketch [S, 3] that lies at a quantile of the common scale [S]."""
+    score: Float64 = sketches[:, 0] + sketches[:, 1] * (quantile - _OFFSET)
+    return score
+
+
+def scaled(scores: Float64, sketches: Float64) -> Placed:
+    """Return scores [n] on the scale common to all slots, by the sketches of their slots [n, 3]."""
+    return placed((scores - sketches[:, 0]) / sketches[:, 1] + _OFFSET)

@@ -1,0 +1,87 @@
+"""Quarantine: the rows of a slot beyond its learning gate, as one micro-cluster, until they turn out to be normal.
+
+A micro-cluster is its weight, the event times of its first and last row, and per feature the number, the sum and the
+sum of squares of its values: bounded, and enough to judge whether they are dense and persistent. They are in the units
+of the features: the slot's scale moves on within a call of the program, which may hold many blocks or few.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.models.bank import Bank
+from detector.models.planting import Planting
+from detector.models.program import CLIP
+from detector.models.seeding import Seeds, scales
+from detector.types import Float32, Float64, Int64
+
+_WIDEST = 2.0
+"""A new normal spreads at most so many times as far as the median centroid: a slow leak smears over more."""
+_GAP = 2.0
+"""A quarantine that nothing joined for so many times `promote_after` begins anew."""
+
+
+class Quarantine:
+    """The quarantines of a bank's slots."""
+
+    def __init__(self, bank: Bank, planting: Planting) -> None:
+        self._bank = bank
+        self._planting = planting
+        self.promoted = 0
+
+    def add(self, slots: Int64, rows: Float32, time: float) -> None:
+        """Take in rows [n, D] of slots [n], whose block ended at `time`."""
+        held, features = self._bank.quarantine, self._bank.shape.features
+        seen = np.isfinite(rows)
+        values = np.where(seen, rows, 0.0).astype(np.float64)
+        stale = np.unique(slots[time - held[slots, 2] > _GAP * self._planting.rules.promote_after])
+        held[stale] = 0.0
+        new = np.unique(slots[held[slots, 0] == 0])
+        held[new, 1] = time
+        np.add.at(held[:, 0], slots, 1.0)
+        held[slots, 2] = time
+        np.add.at(held[:, 3 : 3 + features], slots, seen)
+        np.add.at(held[:, 3 + features : 3 + 2 * features], slots, values)
+        np.add.at(held[:, 3 + 2 * features :], slots, values * values)
+
+    def promote(self, slots: Int64) -> int:
+        """Make centroids of the quarantines that are dense and persistent, and begin those anew that are not dense."""
+        held, rules = self._bank.quarantine, self._planting.rules
+        lasting = held[slots, 2] - held[slots, 1] >= rules.promote_after
+        ready = slots[(held[slots, 0] >= rules.promote_count) & lasting]
+        promoted = 0
+        for slot in ready.tolist():
+            promoted += self._judge(slot)
+            held[slot] = 0.0
+        self.promoted += promoted
+        return promoted
+
+    def _judge(self, slot: int) -> bool:
+        bank, at = self._bank, np.array([slot])
+        weight, first, last = bank.quarantine[slot, :3].tolist()
+        count, total, squares = np.split(bank.quarantine[slot, 3:], 3)
+        held = np.maximum(count, 1.0)
+        centre = total / held
+        variance = np.maximum(squares / held - centre * centre, 0.0)
+        scale = scales(bank.means[at], bank.variances[at])[0]
+        spread = float((variance / scale**2).sum())
+        usual = float(np.median(bank.spreads[slot][bank.masses[slot] > 0]))
+        if spread > _WIDEST**2 * usual:
+            return False
+        coordinates = self._clipped(slot, np.where(count > 0, centre, np.nan))[None].astype(np.float32)
+        seeds = Seeds(coordinates, np.array([weight], np.float32), np.array([spread], np.float32))
+        self._planting.promote(slot, seeds, first, last)
+        return True
+
+    def _clipped(self, slot: int, values: Float64) -> Float64:
+        """Return values [D] where the program will have them; a feature without one is at the slot's mean.
+
+        A centroid further out than rows are clipped would be far from the very rows that it was made of.
+        """
+        bank = self._bank
+        mean = np.nan_to_num(bank.means[slot].astype(np.float64))
+        offset = np.where(np.isnan(values), 0.0, values - mean)
+        itself = offset**2 / (bank.weights[slot].astype(np.float64) + 1.0)
+        reach = CLIP * (np.sqrt(bank.variances[slot] + itself) + 0.01 * np.abs(mean) + 1e-9)
+        clipped: Float64 = mean + np.clip(offset, -reach, reach)
+        return clipped

@@ -1,0 +1,41 @@
+"""Smoothing: a causal, exponentially weighted mean over the rows of each slot, in log order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from detector.types import Float64, Int64
+
+
+def weight(half_life: float) -> float:
+    """Return the weight of a new value, half_life being in rows."""
+    return float(1.0 - 2.0 ** (-1.0 / half_life))
+
+
+def smooth(values: Float64, slots: Int64, state: Float64, alpha: float) -> Float64:
+    """Smooth the values [n, W] of rows of slots [n], in log order; `state` [S, W] is advanced in place.
+
+    Returns what the state of its slot was behind each row [n, W]. A state of NaN is none yet. Each step is the same
+    multiplication and addition however the rows are cut into calls, so the bits are the same too.
+    """
+    smoothed = np.empty_like(values)
+    for rows in _in_turn(slots):
+        at = slots[rows]
+        before, new = state[at], values[rows]
+        after = np.where(np.isnan(before), new, (1.0 - alpha) * before + alpha * new)
+        state[at], smoothed[rows] = after, after
+    return smoothed
+
+
+def _in_turn(slots: Int64) -> Iterator[Int64]:
+    """Yield the first row of each slot, then the second of each, and so on: all of one turn are independent."""
+    order = np.argsort(slots, kind="stable")
+    ordered = slots[order]
+    turn = np.arange(len(slots)) - np.searchsorted(ordered, ordered)
+    by_turn = order[np.argsort(turn, kind="stable")]
+    start = 0
+    for count in np.bincount(turn).tolist():
+        yield by_turn[start : start + count]
+        start += count
