@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from rich import box
 from rich.table import Table
 
-from detector.quality.evaluation import DETECTOR, DISTANCE, Evaluation, group_quality
+from detector.quality.evaluation import DETECTOR, SCORE, Evaluation, group_quality
 from detector.quality.measures import Quality
 
 Groups = dict[str, list[Evaluation]]
@@ -42,7 +42,7 @@ def tables(evaluations: Sequence[Evaluation]) -> Iterator[Table]:
         table.add_column("mean", justify="right")
         for detector in sets[0].judgements:
             if all(detector in each.judgements for each in sets):
-                style = {DETECTOR: "bold", DISTANCE: "dim"}.get(detector)
+                style = {DETECTOR: "bold", SCORE: "dim"}.get(detector)
                 table.add_row(*_line(detector, sets), style=style)
         table.add_section()
         table.add_row("events/s", *_beside_nab(sets, [f"{each.events_per_second:,.0f}" for each in sets]))

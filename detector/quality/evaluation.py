@@ -15,7 +15,7 @@ from detector.quality.spans import Found
 from detector.types import Float64
 
 DETECTOR = "detector"
-DISTANCE = "detector, distance alone"
+SCORE = "detector, by its score"
 SMOOTHED = " + EMA"
 """Ends the name of a peer whose scores are smoothed."""
 
@@ -35,7 +35,7 @@ class Judgement:
 class Evaluation:
     """What came of a set: means over its runs.
 
-    judgements         by detector: DETECTOR as the daemon scores, DISTANCE by its raw distances, then the peers
+    judgements         by detector: DETECTOR by its distances, SCORE by the score as it is told, then the peers
     events_per_second  rows that the daemon decoded, scored and learned a second
     found              what an operator feels, of a set of `metrics` in file order
     """
@@ -59,7 +59,7 @@ def evaluate(labelled: LabelledSet, beside: Sequence[peers.Kind], phase: Phase) 
             labelled.name, labelled.rule.preset, run, phase(f"{labelled.name}: {DETECTOR}", len(run))
         )
         rows, seconds = rows + len(run), seconds + scored.seconds
-        ranks = {DETECTOR: scored.ranks(), DISTANCE: scored.ranks_by_distance()}
+        ranks = {DETECTOR: scored.ranks(), SCORE: scored.ranks_by_score()}
         for kind in beside:
             ranks |= _beside(labelled, run, kind, phase)
         judged.append({name: _judgement(run, each) for name, each in ranks.items()})

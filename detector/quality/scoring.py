@@ -32,7 +32,7 @@ class Scored:
     """The daemon's judgement of each row of a run, given before it learned the row.
 
     score     float64 [n]  -log10(rate); NaN where the row was not scored
-    distance  float64 [n]  likewise
+    distance  float64 [n]  likewise, as smoothed where the preset smooths: what the score is the rate of
     seconds   in which it decoded, scored and learned all of them: without compiling, and without the store
     """
 
@@ -41,7 +41,15 @@ class Scored:
     seconds: float
 
     def ranks(self) -> Float64:
-        """Return numbers [n] that order the rows as the daemon does: by score as it is told, then by distance.
+        """Return numbers [n] that order the rows by distance. Rows that were not scored come first.
+
+        Within a stream the score says the same on another scale, but that scale follows the stream: a lasting anomaly
+        becomes less rare while it lasts, which is right for who reads it and no judgement of its rows.
+        """
+        return np.nan_to_num(self.distance, nan=-1.0)
+
+    def ranks_by_score(self) -> Float64:
+        """Return numbers [n] that order the rows as people read of them: by score as it is told, then by distance.
 
         A score alone cannot order what is far out: it ends where the reference does ("at least 6"), and that end
         creeps with each block, so that it would order such rows by their time. Rows whose score reads the same, to
@@ -51,10 +59,6 @@ class Scored:
         far = np.nan_to_num(self.distance, nan=-np.inf)
         _, ranks = np.unique(np.stack([told, far], 1), axis=0, return_inverse=True)
         return ranks.reshape(-1).astype(np.float64)
-
-    def ranks_by_distance(self) -> Float64:
-        """Return numbers [n] that order the rows by distance alone. Rows that were not scored come first."""
-        return np.nan_to_num(self.distance, nan=-1.0)
 
 
 def score(name: str, preset: Preset, run: Run, done: Callable[[int], None]) -> Scored:
@@ -110,7 +114,7 @@ class _Watcher:
         """Keep what the model made of the rows that were taken."""
         taken = self._source.rows_of(rows[: progress.taken])
         self._score[taken] = progress.score
-        self._distance[taken] = progress.distance
+        self._distance[taken] = progress.smoothed
         self._behind.advanced(owned, rows, progress)
 
     def alerted(self, entries: Sequence[OutboxEntry]) -> None:

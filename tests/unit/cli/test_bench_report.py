@@ -7,7 +7,7 @@ import math
 from rich.console import Console
 
 from detector.cli.bench_report import as_json, tables
-from detector.quality.evaluation import DETECTOR, DISTANCE, Evaluation, Judgement
+from detector.quality.evaluation import DETECTOR, SCORE, Evaluation, Judgement
 from detector.quality.measures import Quality
 from detector.quality.spans import Found
 
@@ -19,7 +19,7 @@ METRICS = [
         "metrics",
         {
             DETECTOR: Judgement(Quality(0.8, 0.4), {}),
-            DISTANCE: Judgement(Quality(0.7, 0.3), {}),
+            SCORE: Judgement(Quality(0.7, 0.3), {}),
             "a peer": Judgement(Quality(0.6, 0.2), {}),
         },
         12_345.67,
@@ -31,7 +31,7 @@ METRICS = [
         "metrics",
         {
             DETECTOR: Judgement(Quality(1.0, 0.6), {}),
-            DISTANCE: Judgement(Quality(0.7, 0.3), {}),
+            SCORE: Judgement(Quality(0.7, 0.3), {}),
             "a peer": Judgement(Quality(0.5, 0.1), {}),
         },
         1000.0,
@@ -81,7 +81,7 @@ def test_a_group_s_table_has_a_line_a_detector_and_their_means() -> None:
         "one two mean",
         "─" * (len("─") * next(len(line) for line in lines(*METRICS) if line.startswith("─"))),
         "detector .800 .400 1.000 .600 .900 .500",
-        "detector, distance alone .700 .300 .700 .300 .700 .300",
+        "detector, by its score .700 .300 .700 .300 .700 .300",
         "a peer .600 .200 .500 .100 .550 .150",
         "events/s 12,346 1,000",
         "spans found 6 of 8 (75 %) 0 of 4 (0 %)",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.quality.evaluation import DETECTOR, DISTANCE, Evaluation, evaluate, group_quality
+from detector.quality.evaluation import DETECTOR, SCORE, Evaluation, evaluate, group_quality
 from detector.quality.folder import labelled_sets
 from detector.quality.labelled import LabelledSet
 from detector.quality.peers import KINDS
@@ -52,7 +52,7 @@ def test_a_series_is_judged_with_its_peers_raw_and_smoothed_and_with_what_an_ope
     times = 1e9 + 10.0 * np.arange(N)
     series = evaluated(a_set(tmp_path, {"preset": "metrics", "group": "g"}, t=times), phases)
     assert (series.name, series.group, series.preset) == ("a", "g", "metrics")
-    assert list(series.judgements) == [DETECTOR, DISTANCE, "running z", "running z + EMA"]
+    assert list(series.judgements) == [DETECTOR, SCORE, "running z", "running z + EMA"]
     assert series.judgements[DETECTOR].quality.roc > 0.99
     assert series.judgements["running z"].quality == pytest.approx((1.0, 1.0))
     assert series.found is not None
@@ -68,7 +68,7 @@ def test_shuffled_events_are_judged_by_the_mean_of_their_runs(tmp_path: Path) ->
     noisy = {"X": np.random.default_rng(1).normal(size=(N, 3)) + 1.5 * LABELS[:, None]}
     both = evaluated(a_set(tmp_path, {"shuffle": [0, 1]}, **noisy))
     each = [evaluated(a_set(tmp_path, {"shuffle": [seed]}, **noisy)) for seed in (0, 1)]
-    assert list(both.judgements) == [DETECTOR, DISTANCE, "running z"]
+    assert list(both.judgements) == [DETECTOR, SCORE, "running z"]
     assert both.found is None
     for detector, judgement in both.judgements.items():
         assert judgement.quality == pytest.approx(group_quality(each, detector))
@@ -95,5 +95,5 @@ def test_rows_that_the_daemon_rejects_are_judged_as_the_least_anomalous(tmp_path
     rejected = values()
     rejected[[1000, 1100]] = np.inf
     judgements = evaluated(a_set(tmp_path, {}, X=rejected)).judgements
-    for detector in (DETECTOR, DISTANCE):
+    for detector in (DETECTOR, SCORE):
         assert 0.5 < judgements[detector].quality.roc < 0.8  # one of four anomalies is behind all that is normal
