@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ import pytest
 from tests.support.broker import Broker, BrokerUnavailableError, Cluster, broker_classpath
 
 BrokerFactory = Callable[..., Broker]
+
+
+def pytest_configure() -> None:
+    """Let SIGTERM end the run in order, as Ctrl-C does, so that no broker and no daemon outlives it."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def require_broker() -> None:
