@@ -129,9 +129,10 @@ class PartitionModel:
 
     @property
     def slots_warming_up(self) -> int:
-        """Resident slots that have not learned enough rows to alert."""
+        """Resident slots that have no centroids yet, or have not learned enough rows to alert."""
         resident = self.slots.resident_slots()
-        return int((self.bank.rows_learned[resident] < self.detection.model.warm_up).sum())
+        few = self.bank.rows_learned[resident] < self.detection.model.warm_up
+        return int((few | self.bank.unseeded(resident)).sum())
 
     @property
     def centroids_active(self) -> int:
@@ -228,7 +229,8 @@ class PartitionModel:
             smoothed, shares = self._smooth(turn, smoothed, shares)
         at = scaled(smoothed, self.bank.sketches[block.slots, 0])
         rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
-        warm = block.usable & (self.bank.rows_learned[block.slots] >= self.detection.model.warm_up)
+        known = self.bank.rows_learned[block.slots] >= self.detection.model.warm_up
+        warm = block.usable & known & ~self.bank.unseeded(block.slots)
         return _Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
 
     def _smooth(self, turn: Turn, distance: Float64, parts: Float32) -> tuple[Float64, Float32]:

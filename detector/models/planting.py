@@ -99,8 +99,10 @@ class Planting:
         if self.rules.within:
             squares = squares / (within[None, :, None] + 1e-12)
         distances = np.sqrt(squares.sum(3)).mean(0)
-        bank.sketches[slots, 1] = begun(distances)
-        bank.sketches[slots, 0] = begun(self._smoothed(distances))
+        smoothed = self._smoothed(distances)
+        bank.sketches[slots, 0], bank.sketches[slots, 1] = begun(smoothed), begun(distances)
+        if self.alpha is not None:  # what was smoothed so far are distances from one mean, far beyond the new sketch
+            bank.smoothed[slots, 0] = smoothed[:, -1]
         bank.release(slots)
 
     def _smoothed(self, distances: Float64) -> Float64:

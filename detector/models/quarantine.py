@@ -11,7 +11,6 @@ import numpy as np
 
 from detector.models.bank import Bank
 from detector.models.planting import Planting
-from detector.models.program import CLIP
 from detector.models.seeding import Seeds, scales
 from detector.types import Float32, Float64, Int64
 
@@ -68,20 +67,25 @@ class Quarantine:
         usual = float(np.median(bank.spreads[slot][bank.masses[slot] > 0]))
         if spread > _WIDEST**2 * usual:
             return False
-        coordinates = self._clipped(slot, np.where(count > 0, centre, np.nan))[None].astype(np.float32)
+        self._learn(slot, count, centre, variance)
+        scale = scales(bank.means[at], bank.variances[at])[0]
+        spread = float((variance / scale**2).sum())
+        coordinates = np.where(count > 0, centre, np.nan_to_num(bank.means[slot]))[None].astype(np.float32)
         seeds = Seeds(coordinates, np.array([weight], np.float32), np.array([spread], np.float32))
         self._planting.promote(slot, seeds, first, last)
         return True
 
-    def _clipped(self, slot: int, values: Float64) -> Float64:
-        """Return values [D] where the program will have them; a feature without one is at the slot's mean.
+    def _learn(self, slot: int, count: Float64, centre: Float64, variance: Float64) -> None:
+        """Let the moments [D] of what is normal now into those of the slot (Chan, Golub & LeVeque, 1983).
 
-        A centroid further out than rows are clipped would be far from the very rows that it was made of.
+        Else its rows would be clipped on their way to their own centroid, and far from it.
         """
-        bank = self._bank
-        mean = np.nan_to_num(bank.means[slot].astype(np.float64))
-        offset = np.where(np.isnan(values), 0.0, values - mean)
-        itself = offset**2 / (bank.weights[slot].astype(np.float64) + 1.0)
-        reach = CLIP * (np.sqrt(bank.variances[slot] + itself) + 0.01 * np.abs(mean) + 1e-9)
-        clipped: Float64 = mean + np.clip(offset, -reach, reach)
-        return clipped
+        bank, seen = self._bank, count > 0
+        weight = bank.weights[slot].astype(np.float64)
+        share = count / np.maximum(weight + count, 1.0)
+        offset = centre - np.nan_to_num(bank.means[slot].astype(np.float64))
+        mean = bank.means[slot] + share * offset
+        both = (1.0 - share) * bank.variances[slot] + share * variance + share * (1.0 - share) * offset**2
+        bank.means[slot] = np.where(seen, mean, bank.means[slot])
+        bank.variances[slot] = np.where(seen, both, bank.variances[slot])
+        bank.weights[slot] = weight + count

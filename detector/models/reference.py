@@ -25,6 +25,9 @@ _CENTRES = np.sqrt(_EDGES[:-1] * _EDGES[1:])
 _TAIL = 0.02
 """Share of the reference that the tail is fitted to."""
 _LEAST_EXCESSES = 20.0
+_LEAST_SHAPE = -0.1
+"""That of the distances of Gaussian rows so far out. A lesser one ends the tail close behind what was seen so far: what
+lies behind would have no rate at all, and so never enter the reference."""
 _ATOM = 0.25
 """A bin that holds this share of the tail is a value of discrete features."""
 _BEYOND = 30.0
@@ -67,7 +70,8 @@ def placed(values: Float64) -> Placed:
 class Reference:
     """A decaying histogram of distances on a logarithmic scale, 32 bins an octave.
 
-    half_life is in events. Changes only in `learn`, at block boundaries.
+    half_life is in events; while there are fewer, they count by their number, the newest twice the mean: the first
+    distances of a model are not those that it settles at. Changes only in `learn`, at block boundaries.
     """
 
     half_life: float
@@ -105,7 +109,8 @@ class Reference:
         """Add the distances of a block, by their bins [n]."""
         if len(bins):
             added = np.bincount(bins, minlength=_BINS)
-            self.counts = self.counts * 2.0 ** (-len(bins) / self.half_life) + added
+            young = 1.0 - len(bins) / (2.0 * self.total + len(bins))
+            self.counts = self.counts * min(young, 2.0 ** (-len(bins) / self.half_life)) + added
             self._fit()
 
     def _fit(self) -> None:
@@ -135,5 +140,5 @@ class Reference:
         variance = float(((excess - mean) ** 2 * weight).sum()) / held
         if variance <= 0 or not math.isfinite(variance):
             return None
-        ratio = mean * mean / variance
-        return _Tail(start, held / self.total, 0.5 * (1.0 - ratio), 0.5 * mean * (ratio + 1.0))
+        shape = max(0.5 * (1.0 - mean * mean / variance), _LEAST_SHAPE)
+        return _Tail(start, held / self.total, shape, mean * (1.0 - shape))

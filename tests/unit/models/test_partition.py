@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from detector.config.detection import Detection
-from detector.config.sections import Alerting, Entities
+from detector.config.sections import Alerting, Entities, HalfLife
 from detector.models.partition import _UPKEEP, PartitionModel
 from detector.models.slots import WHOLE
 from detector.types import ControlKind, ControlRecord, Rows
@@ -351,3 +351,23 @@ def test_the_last_rows_of_data_that_end_can_be_learned() -> None:
     assert model.bank.rows_learned[0] == 9
     assert model.centroids_active > 1
     assert model.slots.names[0] == WHOLE
+
+
+def test_a_new_normal_far_out_is_gated_until_it_has_lasted_and_then_near_at_once_and_for_good() -> None:
+    rng = np.random.default_rng(10)
+    gated = partial(
+        small, keyed=False, tick=1e9, members=2, gate=1.5, promote_count=50, half_life=HalfLife(events=None)
+    )
+    upkeep = 16 * _UPKEEP
+    model = DictStore().model(gated(promote_after=0.9 * upkeep))
+    model.advance(rows(rng.normal(5.0, 0.5, (2 * upkeep, 3))))
+    gate, weight = float(model.bank.gates[0]), float(model.bank.weights[0, 0])
+    assert gate > 0
+    new = rng.normal(20.0, 0.5, (upkeep + 600, 3))
+    distance = model.advance(rows(new, 2.0 * upkeep + np.arange(len(new)))).distance
+    assert (distance[:upkeep] > gate).all()
+    assert (distance[upkeep:] < 0.5 * gate).all()
+    learned = upkeep + 592  # whole blocks
+    assert model.bank.weights[0, 0] == pytest.approx(weight + learned), "all of them were learned in the end"
+    mean = (5.0 * weight + 20.0 * learned) / (weight + learned)
+    assert model.bank.means[0] == pytest.approx([mean] * 3, rel=0.01)
