@@ -19,7 +19,7 @@ For a row x of a slot with running mean mu, variance var and centroids c_k (all 
 
 A row's distance is the mean over the members of its slot. Which centroids define normal is in Rules.
 The sums go over the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as
-missing here. The difference is taken before anything is squared: the expansion |x|^2 - 2 x.c + |c|^2 cancels in float32.
+missing here. The difference is taken before it is squared: the expansion |x|^2 - 2 x.c + |c|^2 cancels in float32.
 
 A complete block is then learned: with n rows of the slot in the block and the keep factor
 g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
