@@ -355,16 +355,15 @@ def test_the_last_rows_of_data_that_end_can_be_learned() -> None:
 
 def test_a_new_normal_far_out_is_gated_until_it_has_lasted_and_then_near_at_once_and_for_good() -> None:
     rng = np.random.default_rng(10)
-    gated = partial(
-        small, keyed=False, tick=1e9, members=2, gate=1.5, promote_count=50, half_life=HalfLife(events=None)
-    )
     upkeep = 16 * _UPKEEP
-    model = DictStore().model(gated(promote_after=0.9 * upkeep))
-    model.advance(rows(rng.normal(5.0, 0.5, (2 * upkeep, 3))))
+    half_life, alerting = HalfLife(events=None), Alerting(false_alarm_rate=1e-2, reference=100_000, warm_up=100)
+    gated = partial(small, keyed=False, tick=1e9, members=2, gate=1.5, promote_count=50)
+    model = DictStore().model(gated(promote_after=0.9 * upkeep, half_life=half_life, alerting=alerting))
+    model.advance(rows(rng.normal(5.0, 0.5, (4 * upkeep, 3))))
     gate, weight = float(model.bank.gates[0]), float(model.bank.weights[0, 0])
     assert gate > 0
     new = rng.normal(20.0, 0.5, (upkeep + 600, 3))
-    distance = model.advance(rows(new, 2.0 * upkeep + np.arange(len(new)))).distance
+    distance = model.advance(rows(new, 4.0 * upkeep + np.arange(len(new)))).distance
     assert (distance[:upkeep] > gate).all()
     assert (distance[upkeep:] < 0.5 * gate).all()
     learned = upkeep + 592  # whole blocks
