@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -233,3 +234,19 @@ def test_a_name_that_is_no_partition_is_wrong_usage(store: Path, name: str) -> N
     done = detector("state", "show", name, "--store", str(store))
     assert done.returncode == 2
     assert "is no partition; expected TOPIC/NUMBER" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_run_still_imports_ends_it_in_order(config: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "detector", "run", "--config", str(config)],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=config.parent,
+    )
+    with process:
+        assert process.stderr is not None
+        assert any("detector.config.load" in line for line in process.stderr), "it ended before it read anything"
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
