@@ -77,7 +77,8 @@ def test_a_receiver_that_never_answers_holds_up_nothing(broker: Cluster, new_dae
 def test_neither_broker_nor_receiver_is_waited_for_long(new_broker: BrokerFactory, new_daemon: DaemonFactory) -> None:
     broker = new_broker()
     feed = Feed(broker, broker.create_topic(partitions=8), partitions=8)
-    feed.write(150)
+    feed.write(300, faulty=0)
+    feed.write_fault()
     hangs = Event()
     with Receiver(otherwise=Answer(until=hangs)) as receiver:
         daemon = new_daemon(broker, feed.topic, DETECTOR_WEBHOOK_URL=receiver.url)

@@ -64,7 +64,7 @@ def lines(count: int) -> list[bytes]:
     values = np.random.default_rng(1).normal([1.0, 20.0, 300.0], [0.1, 2.0, 30.0], (count, 3))
     found = []
     for n, row in enumerate(values.tolist()):
-        far = n > 1000 and n % 50 in {0, 1}
+        far = n > 1000 and n % 50 in {0, 1, 2, 3}
         host = "early" if n < 30 else {700: "once", 1498: "new", 1499: "one too many"}.get(n, "a")
         found.append(
             event(host, *(v * 100 if far else v for v in row), ts=EPOCH + n - 20 * (n % 100 == 7), kind="load")
