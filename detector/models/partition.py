@@ -9,37 +9,27 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from detector.config.detection import Detection
 from detector.models.bank import Bank
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
-from detector.models.calibration import exceeded, followed, scaled
 from detector.models.copying import Copying
 from detector.models.header import Header, float64
+from detector.models.judging import Judging, Scored, smoothing_of
 from detector.models.planting import Planting
-from detector.models.program import Program, StackScores
-from detector.models.progress import UNSCORED, Anomaly, Progress, Tally
+from detector.models.program import Program
+from detector.models.progress import Anomaly, Progress, Tally
 from detector.models.quarantine import Quarantine
-from detector.models.reference import Placed, Reference
+from detector.models.reference import Reference
 from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
-from detector.models.smoothing import smooth, weight
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
-from detector.types import Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
+from detector.types import ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
 
 _UPKEEP = 64
 """Dead centroids are split and entities forgotten at every such multiple of blocks; no stack crosses one."""
-
-_GATED = 1e-3
-"""Rate of the scores that the learning gate is a multiple of."""
-_GATE_ROWS = 500.0
-"""Rows that a slot's sketch must know before it gates any."""
-
-_OUTLYING = 0.01
-"""Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
 
 
 class PartitionModel:
@@ -59,11 +49,8 @@ class PartitionModel:
     bank: Bank
     slots: Slots
     copying: Copying
-    reference: Reference
     open: Block
-    _alpha: float | None
-    _smoothed: Float64
-    _gating: Reference
+    judging: Judging
     _planting: Planting
     _quarantine: Quarantine | None
 
@@ -94,9 +81,7 @@ class PartitionModel:
         self.applied, self.model_version = saved.applied, saved.model_version
         self.time = -math.inf if saved.time is None else saved.time
         self.slots.know(entities)
-        self.reference.restore(float64(saved.reference))
-        self._gating.restore(float64(saved.gate_reference))
-        self._smoothed = float64(saved.smoothed)
+        self.judging.restore(float64(saved.smoothed), float64(saved.reference), float64(saved.gate_reference))
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
@@ -114,9 +99,9 @@ class PartitionModel:
             rows=self.open.rows.astype("<f4").tobytes(),
             entities=[(self.slots.names[slot] if slot >= 0 else None) or WHOLE for slot in slots],
             placed=(self.open.slots >= 0).tobytes(),
-            smoothed=self._smoothed.astype("<f8").tobytes(),
-            reference=self.reference.counts.astype("<f8").tobytes(),
-            gate_reference=self._gating.counts.astype("<f8").tobytes(),
+            smoothed=self.judging.open_smoothed.astype("<f8").tobytes(),
+            reference=self.judging.reference.counts.astype("<f8").tobytes(),
+            gate_reference=self.judging.gating.counts.astype("<f8").tobytes(),
         ).encode()
 
     def control(self, controls: Iterable[ControlRecord]) -> None:
@@ -126,6 +111,11 @@ class PartitionModel:
     def evict(self, before: float) -> int:
         """Drop from memory the slots last seen before then (event time) that the store has; returns how many."""
         return self.slots.evict(before, np.unique(self.open.slots), clean=self.copying.clean)
+
+    @property
+    def reference(self) -> Reference:
+        """The recent scores that a rate is judged against."""
+        return self.judging.reference
 
     @property
     def slots_warming_up(self) -> int:
@@ -213,43 +203,12 @@ class PartitionModel:
         if turns[0].complete:
             self.bank.scatter(called, states)
         for t, turn in enumerate(turns):
-            scored = self._judged(t, turn, scores)
+            scored = self.judging.judge(t, turn, scores)
             self._observe(turn, scored, times, tally)
             if turn.complete:
                 self._learned(turn, scored)
             else:
-                self.open, self._smoothed = turn.block, scored.smoothed
-
-    def _judged(self, t: int, turn: Turn, scores: StackScores) -> _Scored:
-        """Smooth and calibrate the distances of a turn."""
-        block, n = turn.block, len(turn.block)
-        distance = np.where(block.usable, scores.distance[t, :n], np.float32(np.nan))
-        smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
-        if self._alpha is not None:
-            smoothed, shares = self._smooth(turn, smoothed, shares)
-        at = scaled(smoothed, self.bank.sketches[block.slots, 0])
-        rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
-        known = self.bank.rows_learned[block.slots] >= self.detection.model.warm_up
-        warm = block.usable & known & ~self.bank.unseeded(block.slots)
-        return _Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
-
-    def _smooth(self, turn: Turn, distance: Float64, parts: Float32) -> tuple[Float64, Float32]:
-        """Advance the smoothed scores and shares of the slots by the turn's new rows; returns those of all its rows.
-
-        The shares of rows that were scored before are not kept: nobody asks for them again.
-        """
-        assert self._alpha is not None, "nothing is smoothed"
-        new = turn.scored + np.flatnonzero(~np.isnan(distance[turn.scored :]))
-        squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
-        values = np.concatenate([distance[new, None], parts[new] / squares], 1)
-        state = self.bank.smoothed
-        after = smooth(values, turn.block.slots[new], state, self._alpha)
-        smoothed = np.full(len(distance), np.nan)
-        smoothed[: turn.scored] = self._smoothed
-        smoothed[new] = after[:, 0]
-        shares = parts.copy()
-        shares[new] = after[:, 1:]
-        return smoothed, shares
+                self.open, self.judging.open_smoothed = turn.block, scored.smoothed
 
     def _meet(self, turns: list[Turn], times: Float64, tally: Tally) -> None:
         """Advance the running state by the rows that are new."""
@@ -263,7 +222,7 @@ class PartitionModel:
         tally.unscored["entity_limit"] += len(slots) - int(placed.sum())
         tally.unscored["few_features"] += int(placed.sum()) - int(can.sum())
 
-    def _observe(self, turn: Turn, scored: _Scored, times: Float64, tally: Tally) -> None:
+    def _observe(self, turn: Turn, scored: Scored, times: Float64, tally: Tally) -> None:
         """Tell what the turn's new rows are."""
         new, rows = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
         rates = scored.rates[new]
@@ -289,44 +248,25 @@ class PartitionModel:
                 self.bank.cool_until[slot] = time + alerting.cool_down
                 tally.anomalies.append(describe(i))
 
-    def _learned(self, turn: Turn, scored: _Scored) -> None:
+    def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
         block, bank = turn.block, self.bank
         gates = bank.gates[block.slots] if self._quarantine else np.zeros(len(block), np.float32)
         gated = block.usable & (gates > 0) & (scored.distance > gates)
         learned = block.usable & ~gated
-        self._calibrate(block, scored, learned)
+        self.judging.learn(block, scored, learned)
         if self._quarantine is not None and gated.any():
             self._quarantine.add(block.slots[gated], block.rows[gated], block.time)
         slots = block.slots[learned]
         present, group = distinct(slots, bank.capacity)
         bank.rows_learned[present] += np.bincount(group, minlength=len(present))
         self.open = Block.empty(block.number + 1, self.shape.features, block.time)
-        self._smoothed = np.zeros(0)
         if bank.pool.used:
             gathering = bank.unseeded(slots)
             bank.pool.append(bank.seeds[slots[gathering]], block.rows[learned][gathering])
             self._planting.seed(present)
         if self.open.number % _UPKEEP == 0:
             self._keep_up(np.unique(block.slots[block.usable]), block.time)
-
-    def _calibrate(self, block: Block, scored: _Scored, learned: Bool) -> None:
-        """Let the rows of a block that may count as normal into the references and into the slots' sketches."""
-        least = _OUTLYING * self.detection.alerting.false_alarm_rate
-        normal = block.usable & (scored.rates > least) & (scored.rates <= 1.0)
-        self.reference.learn(scored.at.bins[normal & scored.warm])
-        seeded = ~self.bank.unseeded(block.slots)
-        self._follow(0, block, scored.smoothed, normal & seeded)
-        if self._quarantine is not None:
-            distance, counted = scored.distance.astype(np.float64), normal & learned
-            warm = counted & scored.warm
-            self._gating.learn(scaled(distance[warm], self.bank.sketches[block.slots[warm], 1]).bins)
-            self._follow(1, block, distance, counted & seeded)
-
-    def _follow(self, which: int, block: Block, scores: Float64, counted: Bool) -> None:
-        present, group = distinct(block.slots[counted], self.bank.capacity)
-        sketches = self.bank.sketches
-        sketches[present, which] = followed(sketches[present, which], scores[counted], group)
 
     # --- at block boundaries
 
@@ -335,16 +275,8 @@ class PartitionModel:
         self.reseeds += self._planting.split_dead(present, self.open.number)
         if self._quarantine is not None:
             self._quarantine.promote(present)
-            self._set_gates(present)
+            self.judging.set_gates(present)
         self._forget(time - self.detection.entities.forget_after)
-
-    def _set_gates(self, slots: Int64) -> None:
-        factor = self.detection.model.gate
-        assert factor is not None, "nothing is gated"
-        sketches = self.bank.sketches[slots, 1]
-        gates = factor * exceeded(self._gating.quantile(_GATED), sketches)
-        known = (sketches[:, 2] >= _GATE_ROWS) & (self._gating.total >= 1.0 / _GATED)
-        self.bank.gates[slots] = np.where(known, gates, 0.0)
 
     def _forget(self, before: float) -> None:
         stale = self.slots.stale(before)
@@ -368,9 +300,8 @@ class PartitionModel:
             self.detection = detection
             self.program, self.shape = self._programs(detection), shape_of(detection)
             self.bank.shape = self.shape
-            self.reference.half_life = self._gating.half_life = detection.alerting.reference
-            self._alpha = _alpha(detection)
-            self._planting.rules, self._planting.alpha = rules_of(detection), self._alpha
+            self.judging.configure(detection)
+            self._planting.rules, self._planting.alpha = rules_of(detection), self.judging.alpha
             self.slots.limit = detection.entities.limit
         elif detection != self.detection:
             unsaved = self.copying.rest()
@@ -384,49 +315,11 @@ class PartitionModel:
         self.shape = shape_of(detection)
         self.program = self._programs(detection)
         rules, gating = rules_of(detection), detection.model.gate is not None
-        self._alpha = _alpha(detection)
-        self.bank = Bank(self.shape, seed_rows(detection), smoothing=self._alpha is not None, gating=gating)
+        alpha = smoothing_of(detection)
+        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None, gating=gating)
+        self.judging = Judging(self.bank, detection)
         self.slots = Slots(self.bank, detection.entities.limit, self._load)
-        self._planting = Planting(self.partition, self.bank, self.slots, rules, self._alpha)
+        self._planting = Planting(self.partition, self.bank, self.slots, rules, alpha)
         self._quarantine = Quarantine(self.bank, self._planting) if gating else None
         self.copying = Copying(self.bank, self.slots)
-        self.reference = Reference(detection.alerting.reference)
-        self._gating = Reference(detection.alerting.reference)
-        self._smoothed = np.zeros(0)
         self.open = Block.empty(number, self.shape.features, self.time)
-
-
-class _Scored(NamedTuple):
-    """One turn's scores, over all rows of its block."""
-
-    turn: int
-    of: StackScores
-    distance: Float32
-    smoothed: Float64
-    shares: Float32
-    at: Placed
-    rates: Float64
-    warm: Bool
-    least_rate: float
-
-    def anomaly(self, at: int, row: int, threshold: float, version: int, block: int) -> Anomaly:
-        """Describe the row at place `at` of the block."""
-        t, rate = self.turn, float(self.rates[at])
-        return Anomaly(
-            row=row,
-            score=0.0 - math.log10(rate),
-            at_least=rate <= self.least_rate,
-            distance=float(self.distance[at]),
-            threshold=threshold,
-            model_version=version,
-            block=block,
-            centroid=int(self.of.centroid[t, at]),
-            expected=self.of.expected[t, at],
-            parts=self.shares[at],
-        )
-
-
-def _alpha(detection: Detection) -> float | None:
-    """Return the weight of a new score where scores are smoothed."""
-    half_life = detection.model.smoothing
-    return None if half_life is None else weight(half_life)

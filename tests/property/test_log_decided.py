@@ -67,8 +67,8 @@ def early_upkeep() -> Iterator[None]:
     """Let upkeep, gates and quarantine act within a short log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("detector.models.partition._UPKEEP", 8)
-        patch.setattr("detector.models.partition._GATE_ROWS", 20.0)
-        patch.setattr("detector.models.partition._GATED", 0.2)
+        patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
+        patch.setattr("detector.models.judging._GATED", 0.2)
         yield
 
 

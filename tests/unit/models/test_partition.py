@@ -96,8 +96,8 @@ def follow(case: str, size: Callable[[], int], between: Callable[[PartitionModel
     idle = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("detector.models.partition._UPKEEP", 8)
-        patch.setattr("detector.models.partition._GATE_ROWS", 20.0)
-        patch.setattr("detector.models.partition._GATED", 0.2)
+        patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
+        patch.setattr("detector.models.judging._GATED", 0.2)
         while at < ROWS:
             progress = model.advance(given[at : at + size()])
             told.distance.append(progress.distance.tobytes())

@@ -1,0 +1,166 @@
+"""Judging: from the distances of a turn to smoothed scores and rates, and what at block boundaries follows from them.
+
+d -> s = mean of the members' d (the program's distance) -> e = causal mean of s over the slot's rows -> rate of e. The
+references and the slots' sketches learn what may count as normal; the learning gate goes by s, alerts go by e.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from detector.config.detection import Detection
+from detector.models.bank import Bank
+from detector.models.blocks import Block
+from detector.models.calibration import exceeded, followed, scaled
+from detector.models.program import StackScores
+from detector.models.progress import UNSCORED, Anomaly
+from detector.models.reference import Placed, Reference
+from detector.models.smoothing import smooth, weight
+from detector.models.stacking import Turn, distinct
+from detector.types import Bool, Float32, Float64, Int64
+
+_GATED = 1e-3
+"""Rate of the scores that the learning gate is a multiple of."""
+_GATE_ROWS = 500.0
+"""Rows that a slot's sketch must know before it gates any."""
+_OUTLYING = 0.01
+"""Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
+
+
+class Scored(NamedTuple):
+    """One turn's scores, over all n rows of its block.
+
+    turn        its place in the stack, and `of` what the program said of the stack
+    distance    float32 [n]     NaN where not scored
+    smoothed    float64 [n]     the same, smoothed where that is asked for
+    shares      float32 [n, D]  parts of the squared distance, likewise
+    at          places on the reference's scale
+    rates       float64 [n]     UNSCORED where not scored
+    warm        bool    [n]     whether the slot knows enough for its scores to count
+    least_rate  the least rate that the reference supports
+    """
+
+    turn: int
+    of: StackScores
+    distance: Float32
+    smoothed: Float64
+    shares: Float32
+    at: Placed
+    rates: Float64
+    warm: Bool
+    least_rate: float
+
+    def anomaly(self, at: int, row: int, threshold: float, version: int, block: int) -> Anomaly:
+        """Describe the row at place `at` of the block."""
+        t, rate = self.turn, float(self.rates[at])
+        return Anomaly(
+            row=row,
+            score=0.0 - math.log10(rate),
+            at_least=rate <= self.least_rate,
+            distance=float(self.distance[at]),
+            threshold=threshold,
+            model_version=version,
+            block=block,
+            centroid=int(self.of.centroid[t, at]),
+            expected=self.of.expected[t, at],
+            parts=self.shares[at],
+        )
+
+
+class Judging:
+    """The references of a partition and the smoothed scores of its open block; its slots' sketches are the bank's.
+
+    alpha          weight of a new score where scores are smoothed, else None
+    reference      of smoothed scores: what alerts go by
+    gating         of scores: what the learning gate goes by
+    open_smoothed  float64 [n] smoothed scores of the open block's rows
+    """
+
+    def __init__(self, bank: Bank, detection: Detection) -> None:
+        self._bank = bank
+        self._detection = detection
+        self.alpha = smoothing_of(detection)
+        self.reference = Reference(detection.alerting.reference)
+        self.gating = Reference(detection.alerting.reference)
+        self.open_smoothed = np.zeros(0)
+
+    def configure(self, detection: Detection) -> None:
+        """Go on by another configuration, of a model of the same form."""
+        self._detection = detection
+        self.alpha = smoothing_of(detection)
+        self.reference.half_life = self.gating.half_life = detection.alerting.reference
+
+    def restore(self, smoothed: Float64, reference: Float64, gating: Float64) -> None:
+        """Take up what a checkpoint holds: `open_smoothed`, and the counts of the references."""
+        self.open_smoothed = smoothed
+        self.reference.restore(reference)
+        self.gating.restore(gating)
+
+    def judge(self, t: int, turn: Turn, scores: StackScores) -> Scored:
+        """Smooth and calibrate the distances of turn number t."""
+        block, n = turn.block, len(turn.block)
+        distance = np.where(block.usable, scores.distance[t, :n], np.float32(np.nan))
+        smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
+        if self.alpha is not None:
+            smoothed, shares = self._smooth(turn, smoothed, shares, self.alpha)
+        at = scaled(smoothed, self._bank.sketches[block.slots, 0])
+        rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
+        known = self._bank.rows_learned[block.slots] >= self._detection.model.warm_up
+        warm = block.usable & known & ~self._bank.unseeded(block.slots)
+        return Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
+
+    def _smooth(self, turn: Turn, distance: Float64, parts: Float32, alpha: float) -> tuple[Float64, Float32]:
+        """Advance the smoothed scores and shares of the slots by the turn's new rows; returns those of all its rows.
+
+        The shares of rows that were scored before are not kept: nobody asks for them again.
+        """
+        new = turn.scored + np.flatnonzero(~np.isnan(distance[turn.scored :]))
+        squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
+        values = np.concatenate([distance[new, None], parts[new] / squares], 1)
+        after = smooth(values, turn.block.slots[new], self._bank.smoothed, alpha)
+        smoothed = np.full(len(distance), np.nan)
+        smoothed[: turn.scored] = self.open_smoothed
+        smoothed[new] = after[:, 0]
+        shares = parts.copy()
+        shares[new] = after[:, 1:]
+        return smoothed, shares
+
+    def learn(self, block: Block, scored: Scored, learned: Bool) -> None:
+        """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
+
+        `learned` [n] tells which rows the model learns: those beyond the learning gate are none.
+        """
+        least = _OUTLYING * self._detection.alerting.false_alarm_rate
+        normal = block.usable & (scored.rates > least) & (scored.rates <= 1.0)
+        self.reference.learn(scored.at.bins[normal & scored.warm])
+        seeded = ~self._bank.unseeded(block.slots)
+        self._follow(0, block, scored.smoothed, normal & seeded)
+        if self._detection.model.gate is not None:
+            distance, counted = scored.distance.astype(np.float64), normal & learned
+            warm = counted & scored.warm
+            self.gating.learn(scaled(distance[warm], self._bank.sketches[block.slots[warm], 1]).bins)
+            self._follow(1, block, distance, counted & seeded)
+        self.open_smoothed = np.zeros(0)
+
+    def _follow(self, which: int, block: Block, scores: Float64, counted: Bool) -> None:
+        present, group = distinct(block.slots[counted], self._bank.capacity)
+        sketches = self._bank.sketches
+        sketches[present, which] = followed(sketches[present, which], scores[counted], group)
+
+    def set_gates(self, slots: Int64) -> None:
+        """Set the learning gates of those slots [n] by what is known now."""
+        factor = self._detection.model.gate
+        assert factor is not None, "nothing is gated"
+        sketches = self._bank.sketches[slots, 1]
+        gates = factor * exceeded(self.gating.quantile(_GATED), sketches)
+        known = (sketches[:, 2] >= _GATE_ROWS) & (self.gating.total >= 1.0 / _GATED)
+        self._bank.gates[slots] = np.where(known, gates, 0.0)
+
+
+def smoothing_of(detection: Detection) -> float | None:
+    """Return the weight of a new score where scores are smoothed, else None."""
+    half_life = detection.model.smoothing
+    return None if half_life is None else weight(half_life)
