@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -93,6 +95,7 @@ def daemon(
             web.start()
             parts.callback(web.close)
         observing = Observing(metrics, clock.now)
+        metrics.ask(health.age, partial(_disk, config.store.path))
         store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
         sinks = build_sinks.build(config)
         delivery = Delivery(sinks, clock, observing)
@@ -172,6 +175,12 @@ def _source(config: sections.Config, clock: Clock) -> Source:
             return ComputerSource(config.source, clock)
         case sections.FileSource():
             return FileSource(config.source)
+
+
+def _disk(folder: Path) -> tuple[float, float]:
+    """Return how many bytes are free on the disk of the store, and its size."""
+    usage = shutil.disk_usage(folder)
+    return float(usage.free), float(usage.total)
 
 
 def _policy(config: sections.Config) -> Policy:

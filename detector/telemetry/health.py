@@ -61,9 +61,13 @@ class Health:
             if self._details.pop(reason, None) is not None:
                 self._blocked.labels(reason.value).set(0)
 
+    def age(self) -> float:
+        """Return the seconds since the main loop last turned."""
+        return self._monotonic() - self._turned
+
     def alive(self) -> bool:
         """Tell whether the main loop turned within the last 60 seconds."""
-        return self._monotonic() - self._turned < HANG
+        return self.age() < HANG
 
     def ready(self) -> tuple[bool, dict[BlockReason, str]]:
         """Return whether nothing is waited for, and the details of what is, by reason."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from contextlib import suppress
 
 import prometheus_client
@@ -100,6 +101,9 @@ class Metrics:
 
     def _add_daemon(self) -> None:
         self.blocked = self._gauge("blocked", "1 while the daemon waits for this", "reason")
+        self.loop_age_seconds = self._gauge("loop_age_seconds", "Time since the main loop last turned")
+        self.store_free_bytes = self._gauge("store_free_bytes", "Room on the disk of the store")
+        self.store_size_bytes = self._gauge("store_size_bytes", "Size of the disk of the store")
         self.checkpoint_duration_seconds = self._histogram(
             "checkpoint_duration_seconds",
             "Time from the copy of the state to its commit",
@@ -114,6 +118,15 @@ class Metrics:
         prometheus_client.ProcessCollector(registry=self.registry)
         prometheus_client.PlatformCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
+
+    def ask(self, loop_age: Callable[[], float], disk: Callable[[], tuple[float, float]]) -> None:
+        """Say whom to ask at each scrape: for the seconds since the loop turned, and for a disk's free bytes and size.
+
+        They are asked rather than told, as a loop that hangs tells nothing.
+        """
+        self.loop_age_seconds.set_function(loop_age)
+        self.store_free_bytes.set_function(lambda: disk()[0])
+        self.store_size_bytes.set_function(lambda: disk()[1])
 
     def observe_scores(self, scores: ArrayLike) -> None:
         """Count the scores of a batch; NaN (not scored) is left out."""

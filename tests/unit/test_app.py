@@ -33,7 +33,8 @@ ISSUED = (
     "centroids_active centroid_reseeds_total entities_active entities_evicted_total entities_warming_up "
     "model_info{version} checkpoint_duration_seconds checkpoint_bytes checkpoint_last_success_timestamp_seconds "
     "alerts_total{state} alerts_suppressed_total{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
-    "outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version}"
+    "outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
+    "loop_age_seconds store_free_bytes store_size_bytes"
 )
 """The metrics that the documentation names, with their labels."""
 

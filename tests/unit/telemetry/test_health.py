@@ -57,3 +57,12 @@ def test_it_lives_while_the_loop_turns_whatever_blocks_it() -> None:
     health.turned()
     assert health.alive()
     assert not health.ready()[0]
+
+
+def test_it_tells_how_long_ago_the_loop_turned() -> None:
+    hands = Hands()
+    health = Health(Metrics().blocked, hands)
+    hands.time += 7.0
+    assert health.age() == 7.0
+    health.turned()
+    assert health.age() == 0.0

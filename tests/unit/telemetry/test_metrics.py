@@ -46,6 +46,9 @@ NAMES = [
     "outbox_alerts{sink}",
     "outbox_oldest_timestamp_seconds{sink}",
     "build_info",
+    "loop_age_seconds",
+    "store_free_bytes",
+    "store_size_bytes",
 ]
 
 
