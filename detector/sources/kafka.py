@@ -1,4 +1,4 @@
-"""Events from Kafka: a member of a consumer group, and the door to kafka-python on the way in.
+"""Events from Kafka: a member of a consumer group.
 
 kafka-python calls its rebalance listener on a thread of its own. Here the listener only notes what was given and
 taken, and ends the poll at once (`Handover`); the assignment is told on the caller's thread, before the next poll
@@ -7,45 +7,32 @@ lets the group go on. So a partition is checkpointed and closed before another m
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import (
     FencedInstanceIdError,
     KafkaError,
-    KafkaTimeoutError,
     LogTruncationError,
     OffsetOutOfRangeError,
     RetriableError,
 )
-from kafka.net.compat import KafkaNetClient
-from kafka.net.sasl.oauth import AbstractTokenProvider
-from kafka.structs import MemberState, OffsetAndMetadata
 
-from detector.config.kafka_client import TOKEN_PROVIDERS, client_arguments
 from detector.config.sections import Kafka
 from detector.config.sections import KafkaSource as Section
 from detector.errors import LogChangedError, SourceError
 from detector.protocols import Assignment, Clock
 from detector.sources import kafka_log
-from detector.sources.client_log import ClientLog, Handover
-from detector.sources.kafka_arguments import consumer_arguments
+from detector.sources.client_log import Handover
+from detector.sources.kafka_commits import Commits
+from detector.sources.kafka_connection import Connection
 from detector.sources.kafka_trouble import Trouble
 from detector.sources.ownership import Ownership
 from detector.types import Batch, Partition, Position
 
-for _provider in TOKEN_PROVIDERS:
-    AbstractTokenProvider.register(_provider)
-
-_CONNECT_MS = 3000
-_CLOSE_MS = 2000
-_JOIN_SECONDS = 3.0
-_REFRESH_SECONDS = 3.0
 _MOMENT = 1.0  # a connection made anew, or the first metadata, is no trouble yet
 
 _log = structlog.get_logger(__name__)
@@ -64,20 +51,18 @@ class KafkaSource:
     ) -> None:
         """Read secrets and certificates; ConfigError where one cannot be used."""
         self._config = config
-        self._clock = clock
-        self._commit_failed = commit_failed
-        self._arguments = client_arguments(kafka) | consumer_arguments(config)
         self._ownership = Ownership()
         self._trouble = Trouble(config, kafka, clock)
-        self._client_log = ClientLog()
-        self._consumer: Any = None
-        self._client: Any = None
+        self._connection = Connection(config, kafka, self._trouble, clock)
+        self._commits = Commits(commit_failed)
         self._diverged: dict[Partition, int] = {}
         self._absent: set[str] = set()
-        self._metadata_is_new = False
         self._paused = False
         self._closing = False
-        self._silent = False
+
+    @property
+    def _consumer(self) -> Any:
+        return self._connection.consumer
 
     # --- the protocol
 
@@ -103,8 +88,8 @@ class KafkaSource:
         self.connect()
         self._settle()
         batches = [self._batch(key, records) for key, records in self._fetch(timeout).items()]
-        if self._metadata_is_new:
-            self._metadata_is_new = False
+        if self._connection.metadata_is_new:
+            self._connection.metadata_is_new = False
             batches = self._without_topics_made_anew(batches)
             self._tell_of_absent_topics()
         self._settle()
@@ -129,31 +114,17 @@ class KafkaSource:
 
     def commit(self, positions: dict[Partition, Position], store_id: str) -> None:
         """Commit next offsets with the store's id as metadata, in the background; only `close` waits for it."""
-        if self._consumer is None or not positions:
-            return
-        offsets = {
-            TopicPartition(*partition): OffsetAndMetadata(position.offset, kafka_log.mark(store_id), -1)
-            for partition, position in positions.items()
-        }
-        try:
-            if self._closing:
-                self._commit_finally(offsets)
-            else:
-                self._consumer.commit_async(offsets, callback=self._committed)
-        except KafkaError as error:
-            self._committed(offsets, error)
+        if self._consumer is not None and positions:
+            self._commits.commit(self._consumer, positions, store_id)
 
     def close(self) -> None:
         """Revoke what is owned and leave the group (a static member stays until `session_timeout`)."""
         self._closing = True
-        self._silent = self._trouble.lasting
+        self._commits.closing(silent=self._trouble.lasting)
         try:
             self._ownership.revoke_all()
         finally:
-            consumer, self._consumer = self._consumer, None
-            if consumer is not None:
-                consumer.close(autocommit=False, timeout_ms=0 if self._silent else _CLOSE_MS)
-            self._client_log.detach()
+            self._connection.close(self._commits.patience_ms)
 
     # --- called on kafka-python's thread, while the caller's waits in `poll`
 
@@ -174,45 +145,15 @@ class KafkaSource:
         if not self._closing:
             raise Handover
 
-    def _metadata_arrived(self, _cluster: Any) -> None:
-        self._metadata_is_new = True
-
     # --- records
 
     def connect(self) -> None:
         """Reach a broker and log in, if that is not done; SourceError where it cannot be."""
-        if self._consumer is not None:
-            return
-        self._client_log.attach()
-        self._client_log.forget()
-        try:
-            consumer = KafkaConsumer(
-                **self._arguments,
-                partition_assignment_strategy=[CooperativeStickyAssignor],
-                kafka_client=self._make_client,
-                bootstrap_timeout_ms=_CONNECT_MS,
-            )
-        except KafkaError as error:
-            if self._client is not None:
-                self._client.close()  # kafka-python leaves its thread running when its constructor fails
-            away = isinstance(error, KafkaTimeoutError)
-            raise (
-                self._trouble.unreachable(self._client_log.reason) if away else self._trouble.explain(error)
-            ) from error
-        pattern = f"(?:{self._config.pattern})\\Z" if self._config.pattern is not None else None
-        consumer.subscribe(topics=list(self._config.topics or ()), pattern=pattern, listener=_Listener(self))
-        self._client.cluster.add_listener(self._metadata_arrived)
-        self._consumer = consumer
-
-    def _make_client(self, **settings: Any) -> Any:
-        self._client = KafkaNetClient(**settings)
-        # kafka-python does not hand allow_auto_create_topics on to where it is used; reading must not make topics.
-        self._client.cluster.config["allow_auto_create_topics"] = False
-        return self._client
+        self._connection.connect(_Listener(self))
 
     def _fetch(self, timeout: float) -> dict[Any, list[Any]]:
         try:
-            polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=self._patience(timeout) * 1000)
+            polled: dict[Any, list[Any]] = self._consumer.poll(timeout_ms=self._connection.patience(timeout) * 1000)
         except OffsetOutOfRangeError as error:
             self._ask_anew(Partition(*key) for key in error.args[0])
         except LogTruncationError as error:
@@ -232,17 +173,6 @@ class KafkaSource:
             return polled
         return {}
 
-    def _patience(self, timeout: float) -> float:
-        """Return how long to poll, and mend what kafka-python 3.0.12 forgets.
-
-        A poll that ends while the group is joined anew forgets that it has to hear the answer, when new metadata was
-        the cause: the member then owns nothing for ever. And an answer that comes between two polls is thrown away.
-        """
-        state = self._consumer.group_metadata().state
-        if state == MemberState.REBALANCING:
-            self._consumer._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way
-        return max(timeout, 0.0 if state == MemberState.STABLE else _JOIN_SECONDS)
-
     def _batch(self, key: Any, records: list[Any]) -> Batch:
         try:
             behind = self._consumer.position(key, timeout_ms=0)
@@ -258,7 +188,7 @@ class KafkaSource:
         self._ownership.let_go()
         if self._ownership.arriving:
             arriving = sorted(self._ownership.arriving)
-            if not self._refresh_metadata():
+            if not self._connection.refresh_metadata():
                 raise self._trouble.silent(arriving[0])
             for partition in arriving:
                 self._take_over(partition)
@@ -268,7 +198,7 @@ class KafkaSource:
         try:
             log = kafka_log.facts(
                 self._consumer,
-                self._client.cluster,
+                self._connection.cluster,
                 key,
                 known_end=self._diverged.get(partition),
                 start=self._config.start,
@@ -301,27 +231,17 @@ class KafkaSource:
     def _without_topics_made_anew(self, batches: list[Batch]) -> list[Batch]:
         """Ask the assignment anew about topics that have another id than when they were taken over."""
         owned = self._ownership.topic_ids
-        ids = {topic: self._client.cluster.topic_id(topic) for topic in {partition.topic for partition in owned}}
+        ids = {topic: self._connection.cluster.topic_id(topic) for topic in {partition.topic for partition in owned}}
         made_anew = {p for p, known in owned.items() if ids[p.topic] is not None and str(ids[p.topic]) != known}
         if made_anew:
             self._ask_anew(made_anew)
         return [batch for batch in batches if batch.partition not in made_anew]
 
-    def _refresh_metadata(self) -> bool:
-        """Ask the brokers for news, and tell whether they answered; no signal is heeded while this waits."""
-        answer = self._client.cluster.request_update()
-        deadline = self._clock.monotonic() + _REFRESH_SECONDS
-        while not answer.is_done and self._clock.monotonic() < deadline:
-            time.sleep(0.005)
-        return bool(answer.is_done)
-
     # --- trouble
 
     def _look_for_trouble(self) -> None:
         """Raise where nothing can arrive, and has not for longer than a moment."""
-        cluster = self._client.cluster
-        nodes = [broker.node_id for broker in cluster.brokers()] + [cluster.get_coordinator(self._config.group)]
-        away = not any(self._client.connected(node) for node in nodes)
+        cluster, away = self._connection.cluster, self._connection.away
         missing = None
         if not away and self._ownership.empty:
             missing = self._trouble.no_topic(cluster.topics(), cluster.unauthorized_topics)
@@ -330,41 +250,15 @@ class KafkaSource:
         elif self._trouble.lasts() >= _MOMENT:
             if missing is not None:
                 raise missing
-            self._find_brokers()
+            self._connection.find_brokers()
 
     def _tell_of_absent_topics(self) -> None:
         """Say once which of the topics do not exist, where others are read."""
-        absent = set(self._config.topics or ()) - self._client.cluster.topics()
+        absent = set(self._config.topics or ()) - self._connection.cluster.topics()
         if self._ownership.topic_ids and absent != self._absent:
             self._absent = absent
             if absent:
                 _log.warning("some of source.topics do not exist; they are read once they do", topics=sorted(absent))
-
-    def _find_brokers(self) -> None:
-        """Begin again at the bootstrap servers: all the brokers that are known may have moved."""
-        self._client_log.forget()
-        try:
-            self._consumer.bootstrap(timeout_ms=_CONNECT_MS, refresh=True)
-        except KafkaError as error:
-            raise self._trouble.unreachable(self._client_log.reason) from error
-
-    def _commit_finally(self, offsets: dict[Any, Any]) -> None:
-        """Commit and wait; however many partitions there are, for a broker that does not answer only once."""
-        if self._silent:
-            message = "the broker does not answer"
-            raise KafkaTimeoutError(message)
-        try:
-            self._consumer.commit(offsets, timeout_ms=_CLOSE_MS)
-        except KafkaError:
-            self._silent = True
-            raise
-
-    def _committed(self, offsets: dict[Any, Any], answer: object) -> None:
-        if isinstance(answer, Exception):
-            partitions = ", ".join(sorted(str(Partition(*key)) for key in offsets))
-            text = "offsets could not be committed; the next checkpoint tries again"
-            _log.warning(text, partitions=partitions, error=str(answer))
-            self._commit_failed()
 
 
 def probe(kafka: Kafka, clock: Clock) -> str | None:

@@ -1,0 +1,90 @@
+"""How a record becomes rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from detector.config.connection import Registry
+from detector.config.section import Section
+from detector.config.units import NUMBER, Bytes, Count, Seconds
+
+
+class Timestamp(Section):
+    """Where an event's time stands."""
+
+    path: str | None = None
+    """Path of the field; absent = the record's own Kafka timestamp."""
+    unit: Literal["s", "ms", "us", "ns", "rfc3339"] = "ms"
+    """Its unit since the epoch, or RFC 3339 text."""
+
+
+class Limits(Section):
+    """Bounds on what a record may hold; what is beyond is rejected."""
+
+    record_bytes: Bytes = 4 << 20
+    """Size of a record's value."""
+    depth: Annotated[int, Field(ge=1, le=256), NUMBER] = 32
+    """Nesting of a JSON document."""
+    rows: Count = 100_000
+    """Rows in one record."""
+    entity_bytes: Count = 256
+    """Length of an entity's name in UTF-8."""
+    too_old: Seconds = 7 * 86400.0
+    """How far an event's time may lie before its record's Kafka timestamp."""
+    too_far_ahead: Seconds = 3600.0
+    """How far an event's time may lie after its record's Kafka timestamp."""
+
+
+class Feature(Section):
+    """One feature."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    """Its name in alerts."""
+    path: str | None = None
+    """Where it stands in the event; its name where absent."""
+    unit: str = ""
+    """Its unit, for people."""
+
+
+class Events(Section):
+    """How a record becomes rows.
+
+    A path is names joined by dots (`metrics.cpu`); a name that holds a dot is quoted (`metrics."a.b"`); `$key` is the
+    record's key and `$headers.NAME` a header.
+    """
+
+    format: Literal["json", "arrow", "avro"] = "json"
+    """JSON (one event, or an array of events), Arrow IPC streams, or Avro with a schema registry."""
+    features: Annotated[list[Feature], Field(min_length=1, max_length=1024)]
+    """The features, in order. A plain name stands for {name: NAME}."""
+    entity: str | None = None
+    """Path of the entity (a host, a sensor); absent = one model per partition."""
+    timestamp: Timestamp = Timestamp()
+    """Where an event's time stands."""
+    events: str | None = None
+    """Path of the array of events inside a record, where it is not the document itself."""
+    where: dict[str, str | int | float | bool] = {}
+    """Equality on paths; events that do not match are passed over and counted."""
+    registry: Registry | None = None
+    """The schema registry; required for `avro`. It is no part of what decides detection."""
+    limits: Limits = Limits()
+    """Bounds on what a record may hold."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_names(cls, given: object) -> object:
+        if isinstance(given, dict) and isinstance(given.get("features"), list):
+            features = [{"name": f} if isinstance(f, str) else f for f in given["features"]]
+            return {**given, "features": features}
+        return given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Events:
+        names = [f.name for f in self.features]
+        twice = {n for n in names if names.count(n) > 1}
+        if twice:
+            message = f"feature names must differ; given twice: {', '.join(sorted(twice))}"
+            raise ValueError(message)
+        return self

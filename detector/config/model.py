@@ -1,0 +1,84 @@
+"""What is learned, and when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from detector.config.section import Section
+from detector.config.units import NUMBER, Count, Seconds
+
+
+class Blocks(Section):
+    """When the model changes: only at block boundaries, which the log alone decides."""
+
+    rows: Annotated[int, Field(ge=16, le=4096), NUMBER] = 256
+    """A block ends when it holds this many rows."""
+    tick: Seconds = 10.0
+    """A block ends when the partition's event time enters a new multiple of this."""
+
+
+class Entities(Section):
+    """Bounds on the entities of one partition."""
+
+    limit: Count = 1_000_000
+    """Entities known per partition, at most; rows of further ones are not scored, and counted."""
+    evict_after: Seconds = 3600.0
+    """An entity unseen for this long (event time) leaves memory; its state stays in the store and returns with it."""
+    forget_after: Seconds = 30 * 86400.0
+    """An entity unseen for this long (event time) is deleted for good."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Entities:
+        if self.forget_after < self.evict_after:
+            message = "`forget_after` must not be shorter than `evict_after`"
+            raise ValueError(message)
+        return self
+
+
+class HalfLife(Section):
+    """How fast the past fades; the faster of the two where both are given, never where neither is."""
+
+    events: Annotated[float, Field(gt=0), NUMBER] | None = 200_000
+    """Rows of a slot after which their weight is halved."""
+    time: Seconds | None = None
+    """Event time after which their weight is halved."""
+
+
+class Model(Section):
+    """The online K-Means of a slot."""
+
+    centroids: Annotated[int, Field(ge=1, le=256), NUMBER] = 16
+    """Number of centroids of a member, K."""
+    members: Annotated[int, Field(ge=1, le=16), NUMBER] | None = None
+    """Models of a slot, seeded differently, whose distances are averaged; absent = 5, or 1 with an entity field."""
+    mass: Annotated[float, Field(gt=0, le=1), NUMBER] = 0.8
+    """The heaviest centroids that hold this share of the mass define normal (0.95 with the preset `metrics`): else
+    each burst of anomalies would get a centroid of its own, and be normal."""
+    scale: Literal["within", "total"] = "within"
+    """What a feature's distance is measured by: its spread within the clusters (what the other features foretell of it
+    counts as known), or its spread in all."""
+    smoothing: Annotated[float, Field(gt=0), NUMBER] | None = None
+    """Half-life in events of the mean that a slot's scores are smoothed by (10 with the preset `metrics`); absent =
+    each event is judged by itself."""
+    gate: Annotated[float, Field(ge=1), NUMBER] | None = None
+    """Rows whose score lies beyond this many times the 99.9 % quantile are not learned but kept in quarantine (1.5
+    with the preset `metrics`); absent = all rows are learned."""
+    promote_count: Count = 500
+    """Rows after which what is not among the heaviest, or what is in quarantine, may become normal all the same ..."""
+    promote_after: Seconds = 86400.0
+    """... when they are spread over this much event time."""
+    half_life: HalfLife = HalfLife()
+    """How fast the past fades."""
+    seed_rows: Annotated[int, Field(ge=8, le=4096), NUMBER] | None = None
+    """Rows from which a slot's centroids are seeded (k-means++); absent = 512, or 8 K with an entity field."""
+    warm_up: Count = 128
+    """Rows that a slot must have learned before its scores count."""
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "events": {},
+    "metrics": {"half_life": {"events": None, "time": 7 * 86400.0}, "mass": 0.95, "smoothing": 10.0, "gate": 1.5},
+}
+"""What a preset puts in the place of the defaults of `model`."""

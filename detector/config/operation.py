@@ -1,0 +1,58 @@
+"""How the daemon keeps what it knows and tells of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from detector.config.section import Section
+from detector.config.units import NUMBER, Bytes, Count, Seconds
+
+
+class DeadLetters(Section):
+    """Where rejected records are kept."""
+
+    topic: str | None = None
+    """A Kafka topic; absent = the dead-letter table of the store alone."""
+    keep: Count = 10_000
+    """Rejected records kept in the table per partition; the oldest leave first."""
+    max_bytes: Bytes = 64 << 20
+    """Bytes of dead letters waiting for their topic, per partition; when full the source pauses."""
+
+
+class Checkpointing(Section):
+    """When state is saved."""
+
+    interval: Seconds = 10.0
+    """Time between checkpoints."""
+    max_alert_delay: Seconds = 0.02
+    """An alert is durable within this time."""
+
+
+class Store(Section):
+    """The folder of the state."""
+
+    path: Path = Path("detector-state")
+    """The folder; made if absent. It serves one machine."""
+
+
+class Http(Section):
+    """Metrics and health over HTTP."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Annotated[int, Field(ge=0, le=65535), NUMBER] = 9108
+    """Port to listen on; 0 = any free one, told in the log."""
+    enabled: bool = True
+    """Whether to listen at all."""
+
+
+class Log(Section):
+    """The daemon's own log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least level that is written."""
+    format: Literal["auto", "json", "console"] = "auto"
+    """JSON lines or text for people; auto = text on a terminal."""
