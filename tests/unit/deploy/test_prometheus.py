@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from detector.telemetry.metrics import Metrics
+from tests.support.metric_names import metric_names
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -60,13 +61,8 @@ def test_every_alert_has_a_severity_words_and_a_page_of_the_runbook(name: str) -
 
 
 def test_the_rules_ask_for_metrics_that_there_are() -> None:
-    known = {sample for family in Metrics().registry.collect() for sample in _names(family.name, family.type)}
+    known = metric_names(Metrics())
     recorded = {rule["record"] for rule in RULES if "record" in rule}
     for rule in RULES:
         asked = set(re.findall(r"\bdetector[:_][\w:]+", rule["expr"]))
         assert asked <= known | recorded, asked - known - recorded
-
-
-def _names(family: str, kind: str) -> set[str]:
-    suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "info": ["_info"]}
-    return {family + suffix for suffix in suffixes.get(kind, [""])}

@@ -1,0 +1,81 @@
+"""A real Prometheus that scrapes one daemon every second, with the shipped rules."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+import yaml
+
+from tests.support.broker import free_port, wait_until
+
+RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules.yaml"
+
+
+class Prometheus:
+    """Asks a running Prometheus."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Evaluate an expression now; returns its series."""
+        answer = httpx2.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=30)
+        body = answer.json()
+        assert body["status"] == "success", f"{expression}: {body}"
+        result: list[dict[str, Any]] = body["data"]["result"]
+        return result
+
+    def firing(self) -> set[str]:
+        """Return the names of the alerts that fire."""
+        alerts = httpx2.get(f"{self.url}/api/v1/alerts", timeout=30).json()["data"]["alerts"]
+        return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
+
+
+@contextmanager
+def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
+    """Start Prometheus on `target` (host:port), and end it."""
+    program = shutil.which("prometheus")
+    if program is None:
+        pytest.skip("prometheus is missing: install it (Debian's package `prometheus`)")
+    folder.mkdir(parents=True)
+    config = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(RULES)],
+        "scrape_configs": [{"job_name": "detector", "static_configs": [{"targets": [target]}]}],
+    }
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    port = free_port()
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                program,
+                f"--config.file={folder / 'prometheus.yaml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+
+    def ready() -> bool:
+        assert process.poll() is None, log.read_text(encoding="utf-8")
+        try:
+            return httpx2.get(f"{url}/-/ready", timeout=5).status_code == httpx2.codes.OK
+        except httpx2.TransportError:
+            return False
+
+    try:
+        wait_until(ready, "Prometheus to be ready")
+        yield Prometheus(url)
+    finally:
+        process.terminate()
+        process.wait(30)
