@@ -308,7 +308,7 @@ def test_a_control_record_for_which_there_is_no_room_changes_nothing(
         owned = member.owned(PARTITION)
 
         def full(_: object) -> None:
-            raise StoreFullError("no room")
+            raise StoreFullError
 
         monkeypatch.setattr(owned.store, "add_control", full)
         with pytest.raises(StoreFullError):

@@ -181,7 +181,7 @@ def test_askers_that_say_nothing_or_leave_keep_no_other_from_being_served(daemon
 def test_a_daemon_whose_main_loop_hangs_is_told_of_in_time(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path)
     daemon._main = threading.Thread(target=daemon._stopped.wait)
-    with daemon.running(), pytest.raises(DetectorError, match="no turn for it within 0.1 s"):
+    with daemon.running(), pytest.raises(DetectorError, match=r"no turn for it within 0\.1 s"):
         ask(tmp_path, "echo", seconds=0.1)
 
 
