@@ -18,6 +18,8 @@ from detector.alerts.delivery import Delivery
 from detector.alerts.raising import Raising
 from detector.config import sections
 from detector.config.detection import Detection
+from detector.control.channel import Channel
+from detector.control.commands import Commands
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint
 from detector.models.shape import Rules, Shape, rules_of, shape_of
@@ -29,6 +31,7 @@ from detector.service import Service, Signals
 from detector.sources.computer import ComputerSource
 from detector.sources.file import FileSource
 from detector.sources.kafka import KafkaSource
+from detector.status import Status
 from detector.store.continuity import Policy
 from detector.store.sqlite import SqliteStore
 from detector.store.writer import Writer
@@ -134,9 +137,16 @@ def daemon(
             observing.models(list(ownership.owned.values()))
             waiting()
 
-        service = Service(pipeline, source, health, clock, waits=backlog.waits, survey=survey)
+        commands = Commands()
+        commands.register("status", Status(config, ownership.owned, health, clock.now()).answer)
+        channel = Channel(config.store.path, commands, clock.monotonic)
+        service = Service(
+            pipeline, source, health, clock, waits=backlog.waits, survey=survey, commands=commands.run_pending
+        )
         source.start(ownership)
         parts.callback(source.close)
+        channel.start()
+        parts.callback(channel.close)
         # Before the source: to give a partition up, no receiver that hangs is waited for.
         parts.callback(delivery.close, _CLOSE_SECONDS)
         parts.callback(delivery.drain, _DRAIN_SECONDS)

@@ -24,6 +24,20 @@ class LabelledSetError(DetectorError):
     exit_code = 2
 
 
+class CommandError(DetectorError):
+    """A running daemon cannot do what it was asked: what was asked, and why not."""
+
+    exit_code = 2
+
+
+class NotMineError(CommandError):
+    """What was asked means partitions or entities that are not this daemon's: another one's, or nobody's."""
+
+
+class DaemonAwayError(DetectorError):
+    """No daemon runs that could be asked, or it does not answer."""
+
+
 class StoreError(DetectorError):
     """The store cannot be used as it is."""
 

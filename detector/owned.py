@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from detector.alerts import dead_letters
 from detector.config.detection import Detection
@@ -14,7 +15,20 @@ from detector.models.progress import Progress
 from detector.portion import DecodedPortion, Done, records_before, rejected_before, rejected_from, rows_before
 from detector.protocols import Decoder, PartitionStore
 from detector.store.writer import Writer
-from detector.types import Checkpoint, DeadLetter, OutboxEntry, Partition, Place, Position, Record, Reject, Rows
+from detector.types import (
+    Batch,
+    Checkpoint,
+    ControlKind,
+    ControlRecord,
+    DeadLetter,
+    OutboxEntry,
+    Partition,
+    Place,
+    Position,
+    Record,
+    Reject,
+    Rows,
+)
 
 PORTION = 3840
 """Rows that are scored before their alerts are committed, at most: with the open block they fit one call of the
@@ -41,6 +55,7 @@ class Owned:
 
     position   where the log is read on: everything before it is scored
     through    alerts before this position are in the outbox already (a replay raises them not again)
+    log_end    end of the log as last heard, -1 where it is not known
     torn       something failed in the middle of `taking`: it must not be saved
     """
 
@@ -53,6 +68,7 @@ class Owned:
         model: PartitionModel,
         position: Position,
         through: Position,
+        through_block: int,
         decoders: Callable[[Detection], Decoder],
         fingerprint: str,
         letters_to_topic: bool,
@@ -63,6 +79,8 @@ class Owned:
         self.model = model
         self.position = position
         self.through = through
+        self.log_end = -1
+        self._through_block = through_block
         self._decoders = decoders
         self._decoded_for = model.detection
         self._decoder = decoders(model.detection)
@@ -114,6 +132,11 @@ class Owned:
         elif len(rows):
             self.position = Position(int(rows.offsets[-1]), int(rows.rows[-1]) + 1)
 
+    def read(self, batch: Batch) -> None:
+        """Move the position behind a batch of which all is taken."""
+        self.position = max(self.position, Position(batch.next_offset))
+        self.log_end = batch.end_offset
+
     def done(self, portion: DecodedPortion) -> Done:
         """Tell what became of a portion, and keep its rejects for the dead letters of the next checkpoint.
 
@@ -142,6 +165,22 @@ class Owned:
         self._rejects.append(letter)
         self._rejected_bytes += len(letter.value or b"")
         return True
+
+    # --- control records
+
+    def control(self, kind: ControlKind, payload: dict[str, Any]) -> ControlRecord:
+        """Let an input beside the log take effect at the next block boundary; it is durable when this returns.
+
+        That boundary lies behind the open block, behind the block that alerted last (which a replay may not have
+        reached yet: what has alerted stays as it is), and not before that of an earlier record. Payloads are plain
+        JSON values. Raises StoreFullError where there is no room for it: then nothing has changed.
+        """
+        model = self.model
+        waiting = model.waiting[-1].boundary if model.waiting else 0
+        record = ControlRecord(max(self._through_block + 1, model.open.number + 1, waiting), kind, payload)
+        self.store.add_control(record)
+        model.control([record])
+        return record
 
     # --- checkpoints
 

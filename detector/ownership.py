@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -157,44 +157,45 @@ class Ownership:
         through, block = store.alerts_through()
         if not self._replayable:
             position = max(position, through)  # what lies before is gone, and a place has one id
+        controls = store.controls()
+        if not controls:
+            controls = [ControlRecord(0, ControlKind.CONFIGURATION, self._detection.to_payload())]
+            store.add_control(controls[0])
         owned = Owned(
             partition,
             facts.topic_id or self._store.id,
             store=store,
-            model=self._model(partition, store, saved, block),
+            model=self._model(partition, store, saved, controls),
             position=position,
             through=through,
+            through_block=block,
             decoders=self._decoders,
             fingerprint=self._fingerprint,
             letters_to_topic=self._letters_to_topic,
         )
         log.info("partition_assigned", partition=str(partition), reads_from=position, entities=len(owned.model.slots))
+        self._configure(owned, controls)
         if saved is None or saved.position != position:
             self._finish(owned)
         return owned
 
     def _model(
-        self, partition: Partition, store: PartitionStore, saved: Checkpoint | None, alerted_block: int
+        self, partition: Partition, store: PartitionStore, saved: Checkpoint | None, controls: list[ControlRecord]
     ) -> PartitionModel:
-        """Restore the model, and let this daemon's configuration take effect at the next boundary if it is another."""
-        payload = self._detection.to_payload()
-        controls = store.controls()
-        if not controls:
-            controls = [self._add_configuration(store, 0, payload)]
+        """Restore the model, with the control records that are still to take effect."""
         model = self._models(partition, Detection.from_payload(controls[0].payload), store.read_slots)
         if saved is not None:
             model.restore(saved.header, store.directory())
-        if controls[-1].payload != payload:  # the configuration is the one kind of control record there is yet
-            boundary = max(alerted_block, model.open.number) + 1
-            controls.append(self._add_configuration(store, boundary, payload))
-            log.info("configuration_changes", partition=str(partition), at_block=boundary)
         model.control(controls[model.applied :])
         return model
 
-    def _add_configuration(self, store: PartitionStore, boundary: int, payload: dict[str, Any]) -> ControlRecord:
-        control = ControlRecord(boundary, ControlKind.CONFIGURATION, payload)
-        store.add_control(control)
-        return control
+    def _configure(self, owned: Owned, controls: list[ControlRecord]) -> None:
+        """Let this daemon's configuration take effect at the next boundary, if it is another than the last one's."""
+        payload = self._detection.to_payload()
+        last = next(control for control in reversed(controls) if control.kind is ControlKind.CONFIGURATION)
+        if last.payload != payload:
+            record = owned.control(ControlKind.CONFIGURATION, payload)
+            log.info("configuration_changes", partition=str(owned.partition), at_block=record.boundary)
 
     # --- giving up
 

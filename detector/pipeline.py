@@ -122,7 +122,7 @@ class Pipeline:
                 self._advance(owned, decoded)
                 self._observer.decoded(owned, owned.done(decoded), self._clock.monotonic() - started)
             records = records_from(records, owned.position)
-        owned.position = max(owned.position, Position(batch.next_offset))
+        owned.read(batch)
         self._observer.read(owned, batch)
 
     def _advance(self, owned: Owned, decoded: DecodedPortion) -> None:

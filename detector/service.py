@@ -73,6 +73,8 @@ class Signals:
 class Service:
     """Runs the pipeline. `waits` tells what the daemon must wait for: (reason, what to say) while it lasts.
 
+    `commands` runs what an operator has asked for, between two turns, whatever the daemon waits for.
+
     While it waits the source is paused but still polled, so that the daemon stays a member of its group.
     """
 
@@ -85,6 +87,7 @@ class Service:
         *,
         waits: Callable[[], dict[BlockReason, str]],
         survey: Callable[[], None],
+        commands: Callable[[], None],
     ) -> None:
         self._pipeline = pipeline
         self._source = source
@@ -92,6 +95,7 @@ class Service:
         self._clock = clock
         self._waits = waits
         self._survey = survey
+        self._commands = commands
         self._surveyed = -_SURVEY_SECONDS
         self._said = {reason: Rarely(log, clock.monotonic) for reason in BlockReason}
         self._paused = False
@@ -104,6 +108,7 @@ class Service:
             while not stopped() and (self._away or not self._source.exhausted):
                 self._health.turned()
                 self._react()
+                self._commands()
                 self._turn()
 
     def _turn(self) -> None:

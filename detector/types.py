@@ -225,6 +225,7 @@ class ControlKind(StrEnum):
     """The inputs beside the log that change detection."""
 
     CONFIGURATION = "configuration"
+    LEARNING = "learning"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,11 @@ class PartitionModel:
         return self.judging.reference
 
     @property
+    def waiting(self) -> Sequence[ControlRecord]:
+        """Control records that are still to take effect, in order."""
+        return self._controls
+
+    @property
     def slots_warming_up(self) -> int:
         """Resident slots that have no centroids yet, or have not learned enough rows to alert."""
         resident = self.slots.resident_slots()

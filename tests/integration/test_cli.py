@@ -56,7 +56,15 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", [["--help"], ["run", "--help"], ["demo", "--help"], ["bench", "quality", "--help"], ["version"]]
+    "command",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["demo", "--help"],
+        ["bench", "quality", "--help"],
+        ["status", "--help"],
+        ["version"],
+    ],
 )
 def test_what_needs_no_configuration_imports_none_of_it(command: list[str]) -> None:
     imported = imported_by(*command)
@@ -71,7 +79,7 @@ def test_check_and_schema_import_nothing_that_is_slow(config: Path) -> None:
         assert imported & SLOW_TO_IMPORT == set()
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check", "schema", "bench", "state", "version"])
+@pytest.mark.parametrize("command", ["run", "demo", "check", "schema", "bench", "state", "status", "version"])
 def test_help_names_every_command(command: str) -> None:
     assert f"\n  {command} " in detector("--help").stdout
     assert detector(command, "--help").returncode == 0

@@ -62,6 +62,11 @@ class Daemon:
             config[name] = {**(config.get(name) or {}), **section} if isinstance(section, Mapping) else section
         self._file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
+    def replace(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
+        """Put whole sections in the place of the configuration's, from the next start on."""
+        config = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+        self._file.write_text(yaml.safe_dump({**config, **sections}, sort_keys=False), encoding="utf-8")
+
     # --- beginning and ending
 
     def start(self) -> Self:

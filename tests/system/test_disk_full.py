@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from detector.control.asking import ask
 from detector.types import Position
 from tests.support.broker import Cluster
 from tests.support.daemon import Daemon, DaemonFactory
@@ -34,6 +35,7 @@ def until_full(daemon: Daemon) -> None:
     assert str(daemon.store) in said
     assert "make room on its disk" in said
     assert daemon.metrics()['detector_blocked{reason="store"}'] == 1
+    assert ask(daemon.store, "status")[0].result["blocked"]["store"] == daemon.blocked()["store"]
 
 
 @pytest.mark.timeout(600)

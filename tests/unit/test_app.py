@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Sequence
@@ -13,11 +14,14 @@ import pytest
 
 from detector.app import Daemon, daemon
 from detector.config.sections import Config
+from detector.control import address
+from detector.control.asking import ask
 from detector.errors import StoreError
 from detector.sources.memory import MemoryLog, MemorySource
 from detector.store.sqlite import SqliteStore
 from detector.telemetry.health import BlockReason
 from detector.types import Partition, Position
+from detector.version import __version__
 from tests.support.member import document, event
 from tests.support.receiver import LOOPBACK, Answer, Receiver
 
@@ -230,6 +234,40 @@ def test_what_was_begun_is_taken_apart_when_something_cannot_be_built(tmp_path: 
     with pytest.raises(StoreError), daemon(configuration(tmp_path)):
         pytest.fail("it was built")
     assert threading.active_count() == before
+
+
+def test_an_operator_may_ask_for_its_status_while_it_runs(tmp_path: Path) -> None:
+    log = MemoryLog()
+    log.append(PARTITION, *lines(200), timestamp=-1)
+    source = MemorySource(log)
+    source.give(PARTITION)
+    config = configuration(tmp_path)
+    told: list[dict[str, Any]] = []
+
+    def ask_for_it() -> None:
+        told.append(ask(tmp_path / "store", "status")[0].result)
+
+    asking = threading.Thread(target=ask_for_it)
+    with daemon(config, source=source) as built:
+
+        def done() -> bool:
+            read = PARTITION in built.ownership.owned and built.ownership.owned[PARTITION].position.offset == 200
+            if read and not asking.is_alive() and not told:
+                built.health.block(BlockReason.SOURCE, "the broker is away")
+                asking.start()
+            return bool(told)
+
+        built.service.run(done)
+    asking.join(30.0)
+    (status,) = told
+    assert status | {"version": __version__, "pid": os.getpid(), "source": "file", "preset": "events"} == status
+    assert status["store"] == str(tmp_path / "store")
+    (partition,) = status["partitions"]
+    facts = {"partition": "readings/3", "offset": 200, "row": 0, "lag": 0, "event_time": EPOCH + 199.0}
+    model = {"model_version": 1, "entities": 2, "entities_in_memory": 2, "entities_warming_up": 0}
+    assert partition | facts | model == partition
+    assert partition["controls_waiting"] == []
+    assert address.sockets(tmp_path / "store") == [], "it went with the daemon"
 
 
 def test_metrics_and_health_are_served_while_it_runs(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from detector.errors import LogChangedError, StoreLockedError
+from detector.errors import LogChangedError, StoreFullError, StoreLockedError
 from detector.sources.memory import MemoryLog
 from detector.store.memory import MemoryStore
 from detector.types import ControlKind, Partition, Position
@@ -264,6 +264,56 @@ def test_a_configuration_changes_behind_the_block_that_alerted_last(store: Memor
         member.source.give(PARTITION)
         member.source.poll(0.0)
         assert store._kept[PARTITION].controls[-1].boundary == 10
+
+
+def test_a_control_record_takes_effect_behind_what_is_open_or_has_alerted_or_waits_already(
+    store: MemoryStore, log: MemoryLog
+) -> None:
+    payload = small().to_payload()
+    with Member(log, store, small()) as member:
+        member.read(PARTITION)
+        owned, open_block = member.owned(PARTITION), 4
+        assert owned.model.open.number == open_block
+        record = owned.control(ControlKind.CONFIGURATION, payload)
+        assert record == store._kept[PARTITION].controls[-1]
+        assert record.boundary == open_block + 1
+        assert list(owned.model.waiting) == [record]
+        fill(log, 20)
+        member.read(PARTITION)
+        assert not owned.model.waiting
+        assert owned.model.open.number == open_block + 2
+    opened = store.open(PARTITION)
+    opened.commit_alerts([], Position(70), 9)  # what has alerted since the checkpoint is replayed at first
+    opened.close()
+    with Member(log, store, small()) as member:
+        member.source.give(PARTITION)
+        member.source.poll(0.0)
+        assert member.owned(PARTITION).control(ControlKind.CONFIGURATION, payload).boundary == 10
+        member.source.lose(PARTITION)
+        member.pipeline.turn(0.0)
+    opened = store.open(PARTITION)
+    opened.add_control(replace(record, boundary=50))
+    opened.close()
+    with Member(log, store, small()) as member:
+        member.source.give(PARTITION)
+        member.source.poll(0.0)
+        assert member.owned(PARTITION).control(ControlKind.CONFIGURATION, payload).boundary == 50
+
+
+def test_a_control_record_for_which_there_is_no_room_changes_nothing(
+    store: MemoryStore, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Member(log, store, small()) as member:
+        member.read(PARTITION)
+        owned = member.owned(PARTITION)
+
+        def full(_: object) -> None:
+            raise StoreFullError
+
+        monkeypatch.setattr(owned.store, "add_control", full)
+        with pytest.raises(StoreFullError):
+            owned.control(ControlKind.CONFIGURATION, small().to_payload())
+        assert not owned.model.waiting
 
 
 def test_a_configuration_that_is_the_same_is_not_recorded_again(store: MemoryStore, log: MemoryLog) -> None:

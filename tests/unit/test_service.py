@@ -97,6 +97,7 @@ class Loop:
         self.waits: dict[BlockReason, str] = {}
         self.surveys: list[float] = []
         self.ready: list[dict[BlockReason, str]] = []
+        self.commands: list[int] = []
         self._turns: list[Callable[[], object]] = []
         self._service = Service(
             self,
@@ -105,6 +106,7 @@ class Loop:
             self.clock,
             waits=lambda: dict(self.waits),
             survey=lambda: self.surveys.append(self.clock.monotonic()),
+            commands=lambda: self.commands.append(len(self.ready)),
         )
 
     def turn(self, timeout: float) -> int:
@@ -226,6 +228,13 @@ def test_things_are_surveyed_about_once_a_second() -> None:
     loop = Loop()
     loop.run(*[lambda: loop.clock.turn(0.25)] * 12)
     assert loop.surveys == [0.0, 1.0, 2.0]
+
+
+def test_commands_run_before_every_turn_whatever_is_waited_for() -> None:
+    loop = Loop()
+    missing = away(SourceUnavailableError, "no broker")
+    loop.run(nothing, missing, lambda: loop.waits.update({BlockReason.STORE: "no room"}), nothing, nothing)
+    assert loop.commands == [0, 1, 2, 3, 4]
 
 
 def test_an_error_that_only_the_operator_can_mend_ends_the_loop() -> None:

@@ -1,0 +1,40 @@
+"""What the commands that ask a running daemon share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from detector.control.wire import Answer
+
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="FOLDER", help="The daemon's store; else the configuration's `store.path`."),
+]
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, max=600.0, metavar="SECONDS", help="How long to wait for the daemon.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+
+DEFAULT_TIMEOUT = 30.0
+
+
+def asked(
+    command: str, payload: dict[str, Any] | None = None, *, store: Path | None, config: Path, seconds: float
+) -> list[Answer]:
+    """Ask the daemons of a store (named, or that of the configuration), and return the answers of those concerned."""
+    from detector.control.asking import ask  # noqa: PLC0415 - `--help` needs none of it
+
+    return ask(folder(store, config), command, payload, seconds=seconds)
+
+
+def folder(store: Path | None, config: Path) -> Path:
+    """Return the store's folder."""
+    if store is not None:
+        return store
+    from detector.config.load import load  # noqa: PLC0415 - not needed with --store
+
+    return load(config).store.path

@@ -1,0 +1,57 @@
+"""`detector status`: what this daemon does, owns and waits for."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from detector.config.sections import Config
+from detector.owned import Owned
+from detector.telemetry.health import Health
+from detector.types import Partition
+from detector.version import __version__
+
+
+class Status:
+    """Answers the command `status`. `started` is in epoch seconds."""
+
+    def __init__(self, config: Config, owned: Mapping[Partition, Owned], health: Health, started: float) -> None:
+        self._config = config
+        self._owned = owned
+        self._health = health
+        self._started = started
+
+    def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the state of things: of the daemon, and of each partition that it owns."""
+        del payload  # nothing is asked for in particular
+        ready, blocked = self._health.ready()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "started": self._started,
+            "store": str(self._config.store.path.absolute()),
+            "source": self._config.source.kind,
+            "preset": self._config.preset,
+            "ready": ready,
+            "blocked": {reason.value: detail for reason, detail in blocked.items()},
+            "partitions": [_partition(owned) for _, owned in sorted(self._owned.items())],
+        }
+
+
+def _partition(owned: Owned) -> dict[str, Any]:
+    model = owned.model
+    return {
+        "partition": str(owned.partition),
+        "offset": owned.position.offset,
+        "row": owned.position.row,
+        "lag": max(owned.log_end - owned.position.offset, 0) if owned.log_end >= 0 else None,
+        "event_time": model.time if math.isfinite(model.time) else None,
+        "block": model.open.number,
+        "model_version": model.model_version,
+        "entities": len(model.slots),
+        "entities_in_memory": len(model.slots.resident),
+        "entities_warming_up": model.slots_warming_up,
+        "controls_waiting": [{"kind": c.kind.value, "at_block": c.boundary} for c in model.waiting],
+    }

@@ -1,0 +1,57 @@
+"""Commands to a running daemon, as an operator gives them: processes, their output and exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from detector.sources.readings import UNITS
+from tests.integration.test_cli import SLOW_TO_IMPORT, detector, imported_by
+from tests.support.daemon import Daemon
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Watch this computer: the source that needs no broker and does not end."""
+    daemon = Daemon(tmp_path_factory.mktemp("live"), {}, {"sinks": []})
+    events = {"features": list(UNITS), "entity": "entity", "timestamp": {"path": "ts", "unit": "ms"}}
+    daemon.replace({"source": {"kind": "computer", "interval": "50ms"}, "events": events})
+    daemon.start().until_said("partition_assigned")
+    yield daemon
+    daemon.kill()
+
+
+def test_status_tells_what_it_does(daemon: Daemon) -> None:
+    done = detector("status", "--store", str(daemon.store))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert f", process {daemon.pid}, since 20" in lines[0]
+    assert [line.split()[:2] for line in lines[1:4]] == [
+        ["store", str(daemon.store)],
+        ["source", "computer"],
+        ["state", "works"],
+    ]
+    found = json.loads(detector("status", "--store", str(daemon.store), "--json").stdout.splitlines()[-1])
+    (told,) = found["daemons"]
+    assert told["pid"] == daemon.pid
+    assert lines[4].strip() == told["partitions"][0]["partition"]
+
+
+def test_the_store_is_found_by_the_configuration(daemon: Daemon, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"source: {{kind: computer}}\nevents: {{features: [a]}}\nstore: {{path: '{daemon.store}'}}\n")
+    assert f"process {daemon.pid}," in detector("status", "--config", str(config)).stdout
+
+
+def test_asking_imports_nothing_that_is_slow(daemon: Daemon) -> None:
+    assert imported_by("status", "--store", str(daemon.store)) & SLOW_TO_IMPORT == set()
+
+
+def test_where_no_daemon_runs_it_is_said_with_what_to_do(tmp_path: Path) -> None:
+    done = detector("status", "--store", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{tmp_path}: no daemon runs here: start it with `detector run`")
+    assert len(done.stderr.splitlines()) == 1
