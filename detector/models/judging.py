@@ -128,13 +128,15 @@ class Judging:
         shares[new] = after[:, 1:]
         return smoothed, shares
 
-    def learn(self, block: Block, scored: Scored, learned: Bool) -> None:
+    def learn(self, block: Block, scored: Scored, learned: Bool, inside: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
-        `learned` [n] tells which rows the model learns: those beyond the learning gate are none.
+        `learned` [n] tells which rows the model learns: those beyond the learning gate are none. `inside` [n] tells
+        which came within an incident of their slot: they stay out. The row that opened it counts, or leaving out
+        whatever alerts would lower the threshold, and more and more would alert.
         """
         least = _OUTLYING * self._detection.alerting.false_alarm_rate
-        normal = block.usable & (scored.rates > least) & (scored.rates <= 1.0)
+        normal = block.usable & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.smoothed, normal & seeded)
