@@ -244,6 +244,25 @@ def test_a_name_that_is_no_partition_is_wrong_usage(store: Path, name: str) -> N
     assert "is no partition; expected TOPIC/NUMBER" in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("moment", ["| numpy", "detector.cli.demo_run", "this computer:"])
+def test_the_demo_ends_in_order_whenever_ctrl_c_comes_and_leaves_nothing_behind(tmp_path: Path, moment: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "detector", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+    )
+    with process:
+        assert process.stdout is not None
+        said = (" ".join(line.split()) for line in process.stdout)
+        assert any(moment in line for line in said), "it ended before it came that far"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert list(tmp_path.glob("detector-demo-*")) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_while_run_still_imports_ends_it_in_order(config: Path, number: signal.Signals) -> None:
     process = subprocess.Popen(
