@@ -1,4 +1,4 @@
-"""`detector state`: look at the store of a daemon that is not running, and move partitions."""
+"""`detector state`: look at the store, and move partitions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PartitionName = Annotated[str, typer.Argument(metavar="TOPIC/NUMBER", help="The 
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Check, show, export and import the state of partitions. A partition must not be in use by a daemon.",
+    help="Check, show, export and import the state of partitions. Only to import must no daemon have the partition.",
     rich_markup_mode=None,
 )
 
@@ -67,7 +67,7 @@ def export(
     store: StoreFolder = None,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Write all state of a partition to one portable file."""
+    """Write all state of a partition, as of its last checkpoint, to one portable file."""
     from detector.store import inspect  # noqa: PLC0415 - `--help` needs no store
 
     inspect.export(_folder(store, config), _named(partition), file)
