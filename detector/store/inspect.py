@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from detector.types import Checkpoint, ControlRecord, Partition
+    from detector.types import Checkpoint, ControlRecord, DeadLetter, Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,12 @@ def show(path: Path, partition: Partition) -> Contents:
             given_up=given_up,
             dead_letters=dead_letters,
         )
+
+
+def dead_letters(path: Path, partition: Partition) -> list[DeadLetter]:
+    """Return a partition's dead letters, oldest first; StoreError where there is no store of it."""
+    with _view(path, partition) as (sqlite, _):
+        return outbox.dead_letters(sqlite, partition)
 
 
 def export(path: Path, partition: Partition, file: Path) -> None:

@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from detector.store.sqlite import SqliteStore
-from detector.types import Checkpoint, ControlKind, ControlRecord, OutboxEntry, Partition, Position, SlotState
+from detector.types import (
+    Checkpoint,
+    ControlKind,
+    ControlRecord,
+    DeadLetter,
+    OutboxEntry,
+    Partition,
+    Position,
+    SlotState,
+)
 from detector.version import __version__
 from tests.support.broker import Cluster
 
@@ -172,13 +181,16 @@ def test_check_connect_exits_4_without_a_broker_and_5_without_a_receiver(config:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """Make a store with one partition: a checkpoint, two slots, a control record and an alert in the outbox."""
+    """Make a store of one partition: a checkpoint, two slots, a control record, a dead letter, an alert."""
     path = tmp_path / "state"
     partition = SqliteStore(path, keep_rejects=10).open(Partition("metrics", 0))
     partition.add_control(ControlRecord(0, ControlKind.CONFIGURATION, {"a": 1}))
     partition.write_slots([SlotState("web-1", 1e9, b"one"), SlotState("web-2", 1e9 + 60, b"two")])
     checkpoint = Checkpoint(Position(42, 7), 3, b"header", "tensorflow 2, fma 1", "topic-id")
-    partition.commit_checkpoint(checkpoint, [], [], [])
+    letter = DeadLetter(
+        Partition("metrics", 0), 7, 1000, b"web-1", b"\xff", (("h", b"x"),), (), ("undecodable",), "not JSON"
+    )
+    partition.commit_checkpoint(checkpoint, [], [letter], [])
     partition.commit_alerts([OutboxEntry("id", "webhook", "alert", b"{}")], Position(50, 0), 3)
     partition.close()
     return path
@@ -199,6 +211,23 @@ def test_state_show_tells_what_a_partition_holds(store: Path) -> None:
     ]
     assert lines[10].startswith("outbox 1 for webhook, 2 bytes")
     assert detector("state", "show", "metrics/0", "--store", str(store)).stdout == done.stdout
+
+
+def test_state_dead_letters_tells_what_was_rejected_and_why(store: Path) -> None:
+    done = detector("state", "dead-letters", "metrics/0", "--store", str(store))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "topic": "metrics",
+        "partition": 0,
+        "offset": 7,
+        "timestamp": 1000,
+        "rows": [],
+        "reasons": ["undecodable"],
+        "detail": "not JSON",
+        "headers": [["h", "x"]],
+        "key": "web-1",
+        "value_base64": "/w==",
+    }
 
 
 def test_state_takes_the_folder_from_the_configuration(store: Path, config: Path) -> None:
