@@ -12,6 +12,7 @@ from pydantic import model_validator
 from detector.config.alerting import Alerting, KafkaSink, Outbox, Sink, StdoutSink, WebhookSink
 from detector.config.connection import Kafka, Registry, Sasl, Tls
 from detector.config.events import Events, Feature, Limits, Timestamp
+from detector.config.learning import Learning
 from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
 from detector.config.section import Secret, Section
@@ -34,6 +35,7 @@ __all__ = [
     "Kafka",
     "KafkaSink",
     "KafkaSource",
+    "Learning",
     "Limits",
     "Log",
     "Model",
@@ -80,6 +82,8 @@ class Config(Section):
     """Bounds on the entities of one partition."""
     model: Model = Model()
     """The online K-Means."""
+    learning: Learning = Learning()
+    """Which entities learn."""
     alerting: Alerting = Alerting()
     """When a score becomes an alert."""
     sinks: list[Sink] = [StdoutSink()]

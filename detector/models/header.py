@@ -23,6 +23,9 @@ class Header(msgspec.Struct, frozen=True):
     placed         n bytes, 0 where the row found no room for its entity
     smoothed       float64 [n] smoothed scores of the open block's rows, where scores are smoothed
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
+    marks          float64 [3] that the gates of slots are set by
+    kept           number of the block before which the last upkeep was due
+    learning       what operators said of learning modes, in order: patterns and modes
     """
 
     detection: dict[str, Any]
@@ -36,6 +39,9 @@ class Header(msgspec.Struct, frozen=True):
     smoothed: bytes
     reference: bytes
     gate_reference: bytes
+    marks: bytes
+    kept: int
+    learning: dict[str, str]
 
     def encode(self) -> bytes:
         """Return the bytes."""

@@ -20,6 +20,9 @@ HEADER = Header(
     smoothed=np.linspace(2, 3, 3).tobytes(),
     reference=np.linspace(0, 1, 7).tobytes(),
     gate_reference=np.linspace(1, 2, 7).tobytes(),
+    marks=np.array([5.0, np.inf, 7.0]).tobytes(),
+    kept=64,
+    learning={"b*": "freeze", "a": "default"},
 )
 
 
