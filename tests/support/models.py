@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detector.config.detection import Detection
-from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
+from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Learning, Model
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, SlotStates, Stack
 from detector.models.shape import STACK, Rules, Shape, rules_of, shape_of
@@ -31,6 +31,7 @@ def small(
     tick: float = 10.0,
     entities: Entities | None = None,
     alerting: Alerting | None = None,
+    learning: Learning | None = None,
     **model: Any,
 ) -> Detection:
     """Return a configuration small enough that blocks, seeding, upkeep and alerts all happen within 1,000 rows."""
@@ -46,6 +47,7 @@ def small(
             **{"members": 1, "mass": 1.0, "scale": "total", **model},
         ),
         alerting or Alerting(false_alarm_rate=1e-2, cool_down=5.0, reference=1000, warm_up=100),
+        learning or Learning(),
     )
 
 
