@@ -19,6 +19,7 @@ import httpx2
 from standardwebhooks import Webhook
 
 from detector.alerts import retry
+from detector.alerts.targets import TargetNotAllowedError, allowed_address, networks
 from detector.config.secrecy import MASK, shown_url
 from detector.config.tls import reveal, tls_context
 from detector.errors import ConfigError
@@ -52,6 +53,7 @@ class WebhookSink:
         """Read secrets and certificates; ConfigError where one cannot be used. `place` is the section's YAML path."""
         self._name = settings.name
         self._url = _usable(settings.url, place)
+        self._allowed = networks(settings.allow_networks)
         self._timeout = settings.timeout
         self._now = now
         self._signers = [
@@ -93,8 +95,9 @@ class WebhookSink:
         deadline = self._loop.time() + self._timeout
         try:
             async with asyncio.timeout_at(deadline):
-                request = self._client.build_request("POST", self._url, content=entry.body, headers=self._signed(entry))
-                answer = await self._client.send(request, stream=True)
+                answer = await self._client.send(await self._request(entry), stream=True)
+        except TargetNotAllowedError as error:
+            return Attempt(Outcome.RETRY, "not_allowed", str(error))
         except TimeoutError:
             return Attempt(Outcome.RETRY, "timeout", f"{shown_url(self._url)} did not answer in {self._timeout:g} s")
         except (httpx2.HTTPError, OSError) as error:
@@ -105,6 +108,20 @@ class WebhookSink:
         text = await self._beginning(answer, deadline)
         detail = f"{shown_url(self._url)} answered {answer.status_code}" + (f": {text}" if text else "")
         return Attempt(outcome, str(answer.status_code), detail, asked if outcome is Outcome.RETRY else None)
+
+    async def _request(self, entry: OutboxEntry) -> httpx2.Request:
+        """Address the request to what the URL's host resolves to and may, under the host's own name."""
+        url = httpx2.URL(self._url)
+        host = url.raw_host.decode("ascii")
+        found = await self._loop.getaddrinfo(host, url.port, type=socket.SOCK_STREAM)
+        address = allowed_address(host, [str(one[4][0]) for one in found], self._allowed)
+        return self._client.build_request(
+            "POST",
+            url.copy_with(host=address),
+            content=entry.body,
+            headers={"host": url.netloc.decode("ascii")} | self._signed(entry),
+            extensions={"sni_hostname": host},
+        )
 
     async def _beginning(self, answer: httpx2.Response, deadline: float) -> str:
         """Read the body, so that the connection can be used again, within the limits; return its first words.

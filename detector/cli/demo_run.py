@@ -85,7 +85,14 @@ def _demo(
             settings
             | {
                 "events": events.model_dump(exclude={"registry"}),
-                "sinks": [{"kind": "webhook", "url": receiver.url, "secrets": [receiver.secret]}],
+                "sinks": [
+                    {
+                        "kind": "webhook",
+                        "url": receiver.url,
+                        "secrets": [receiver.secret],
+                        "allow_networks": ["127.0.0.0/8"],
+                    }
+                ],
                 "store": {"path": Path(folder)},
                 "http": {"enabled": False},
             }

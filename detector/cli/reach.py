@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
+from detector.alerts.targets import TargetNotAllowedError, allowed_address, networks
 from detector.config.secrecy import shown_url
 from detector.config.sections import Config, KafkaSink, KafkaSource, Registry, Tls, WebhookSink
 from detector.config.tls import reveal, tls_context
@@ -76,12 +77,15 @@ def _webhooks(config: Config) -> Iterator[Reached]:
 def _connects(sink: WebhookSink, place: str) -> str | None:
     """Open a connection, with TLS where the URL has it, and close it; return what went wrong, or None."""
     try:
+        host = urlsplit(sink.url).hostname or ""
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        allowed_address(host, [str(one[4][0]) for one in found], networks(sink.allow_networks))
         connection = _connection(sink.url, sink.tls, place, sink.timeout)
         try:
             connection.connect()
         finally:
             connection.close()
-    except (ConfigError, OSError, HTTPException) as error:
+    except (ConfigError, TargetNotAllowedError, OSError, HTTPException) as error:
         return _said(error)
     return None
 

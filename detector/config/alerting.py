@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from detector.config.connection import Tls
 from detector.config.section import Secret, Section
-from detector.config.units import NUMBER, Count, HttpUrl, Seconds
+from detector.config.units import NUMBER, Count, HttpUrl, Networks, Seconds
 
 
 class Alerting(Section):
@@ -44,6 +44,9 @@ class WebhookSink(Section):
     """TLS settings, used with an https URL."""
     headers: dict[str, Secret] = {}
     """Further request headers, such as Authorization."""
+    allow_networks: Networks = []
+    """Networks, such as 10.0.0.0/8, that the URL may lead to although they are not on the public internet (loopback,
+    private and link-local addresses are refused else), as a list or as text with commas."""
 
     @field_validator("secrets", mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -89,6 +90,16 @@ def names(given: object) -> object:
     return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
 
 
+def network(given: str) -> str:
+    """Check that it is a network such as 10.0.0.0/8."""
+    try:
+        ip_network(given)
+    except ValueError:
+        message = f"expected a network such as 10.0.0.0/8 or fd00::/8, found `{given}`"
+        raise ValueError(message) from None
+    return given
+
+
 def instant(given: str) -> float:
     """Turn RFC 3339 text into epoch seconds; ValueError where it is none or names no offset from UTC."""
     message = "expected a time such as 2026-11-01T00:00:00Z"
@@ -120,3 +131,10 @@ Names = Annotated[
     ),
 ]
 """One or more names; text is split at its commas."""
+
+Networks = Annotated[
+    list[Annotated[str, AfterValidator(network)]],
+    BeforeValidator(names),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
+]
+"""Any number of IP networks; text is split at its commas."""

@@ -22,7 +22,7 @@ from detector.types import OutboxEntry, Outcome
 from tests.support.alerts import SECRET, dead_letter_entry, entry
 from tests.support.broker import Cluster, free_port
 from tests.support.kafka_topic import read_all
-from tests.support.receiver import Receiver
+from tests.support.receiver import LOOPBACK, Receiver
 
 Arrived = tuple[str | None, bytes]
 """The id (None where the way has no place for one but the body) and the body."""
@@ -49,7 +49,7 @@ class WebhookWay(Way):
         self.away = self._sink(f"http://127.0.0.1:{free_port()}/")
 
     def _sink(self, url: str) -> Sink:
-        settings = {"url": url, "secrets": [SECRET], "timeout": 5}
+        settings = {"url": url, "secrets": [SECRET], "timeout": 5, "allow_networks": LOOPBACK}
         return WebhookSink(sections.WebhookSink.model_validate(settings), "sinks[0]")
 
     def arrived(self) -> list[Arrived]:

@@ -160,7 +160,7 @@ def test_check_connect_exits_4_without_a_broker_and_5_without_a_receiver(config:
     assert "Traceback" not in done.stderr
     config.write_text(
         "source: {kind: computer}\nevents: {features: [cpu]}\n"
-        f"sinks: [{{kind: webhook, url: 'http://127.0.0.1:{port}/'}}]\n"
+        f"sinks: [{{kind: webhook, url: 'http://127.0.0.1:{port}/', allow_networks: 127.0.0.0/8}}]\n"
     )
     done = detector("check", "--connect", "--config", str(config))
     assert done.returncode == 5, done.stdout + done.stderr

@@ -20,13 +20,14 @@ from detector.store.sqlite import SqliteStore
 from detector.types import Attempt, OutboxEntry, Outcome, Partition, Position, QueuedEntry
 from tests.support.alerts import PARTITION, SECRET, Counts, TurnedClock, entry
 from tests.support.broker import wait_until
-from tests.support.receiver import Answer, Receiver, Request
+from tests.support.receiver import LOOPBACK, Answer, Receiver, Request
 
 OTHER = Partition("metrics", 4)
 
 
 def webhook(receiver: Receiver, name: str = "webhook", timeout: float = 10.0) -> Sink:
     settings = {"url": receiver.url, "name": name, "secrets": [SECRET], "timeout": timeout}
+    settings["allow_networks"] = LOOPBACK
     return WebhookSink(sections.WebhookSink.model_validate(settings), "sinks[0]")
 
 

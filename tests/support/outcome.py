@@ -10,7 +10,7 @@ from tests.support.broker import Cluster
 from tests.support.daemon import Daemon, DaemonFactory
 from tests.support.kafka_topic import read_all
 from tests.support.load import Feed, state_of, undelivered, until_read
-from tests.support.receiver import Receiver
+from tests.support.receiver import LOOPBACK, Receiver
 
 Messages = dict[str, Any]
 """What was delivered, by id."""
@@ -35,7 +35,7 @@ class Watched:
         self.feed, self.receiver = feed, receiver
         self.group = feed.cluster.topic_name("group")
         self.topics = [feed.cluster.create_topic(f"{self.group}-{stem}") for stem in ("alerts", "dead")]
-        webhook = {"kind": "webhook", "url": "${DETECTOR_WEBHOOK_URL}"}
+        webhook = {"kind": "webhook", "url": "${DETECTOR_WEBHOOK_URL}", "allow_networks": LOOPBACK}
         sinks = [{"kind": "stdout"}, webhook, {"kind": "kafka", "topic": self.topics[0]}]
         self.settings = {"source": source, "sinks": sinks, "alerting": SENSITIVE}
         self.environ = {"DETECTOR_GROUP": self.group, "DETECTOR_DEAD_LETTER_TOPIC": self.topics[1]}

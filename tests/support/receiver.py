@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from standardwebhooks import Webhook
 
+LOOPBACK = ["127.0.0.0/8", "::1/128"]
+"""Where receivers listen: what a sink has to be allowed."""
+
 
 @dataclass(frozen=True)
 class Request:

@@ -17,7 +17,7 @@ from tests.support.daemon import Daemon, DaemonFactory
 from tests.support.fixtures import BrokerFactory
 from tests.support.kafka_topic import read_all
 from tests.support.load import Feed, undelivered, until_read
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import LOOPBACK, Answer, Receiver
 
 PASSWORD = "open-sesame-47110815"
 
@@ -29,6 +29,7 @@ def test_alerts_wait_for_their_receiver(broker: Cluster, new_daemon: DaemonFacto
     over = Event()
     with Receiver(otherwise=Answer(until=over)) as receiver:
         webhook = {"kind": "webhook", "url": receiver.url, "secrets": [SECRET], "timeout": "1s"}
+        webhook["allow_networks"] = LOOPBACK
         if outage == "refused":
             receiver.stop()
         sinks = {"sinks": [{"kind": "stdout"}, webhook]}
@@ -99,6 +100,7 @@ def test_no_secret_is_told(new_broker: BrokerFactory, new_daemon: DaemonFactory,
     with Receiver(401, 500, 204) as receiver:
         url = receiver.url.replace("http://", f"http://alice:{PASSWORD}@")
         webhook = {"kind": "webhook", "url": url, "secrets": [SECRET], "headers": {"X-Key": {"file": str(token)}}}
+        webhook["allow_networks"] = LOOPBACK
         sasl = {"mechanism": "PLAIN", "username": "alice", "password": {"value": f"{PASSWORD}-wrong"}}
         daemon = new_daemon(
             broker,

@@ -23,7 +23,7 @@ from detector.telemetry.health import BlockReason
 from detector.types import Partition, Position
 from detector.version import __version__
 from tests.support.member import document, event
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import LOOPBACK, Answer, Receiver
 
 PARTITION = Partition("readings", 3)
 EPOCH = 1_800_000_000
@@ -126,7 +126,7 @@ def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -
         return samples["entities_evicted_total"] == 2 == samples["entities_active"] and samples.get(outbox) == 0
 
     with Receiver() as receiver:
-        sinks = [{"kind": "webhook", "url": receiver.url}]
+        sinks = [{"kind": "webhook", "url": receiver.url, "allow_networks": LOOPBACK}]
         config = configuration(tmp_path, sinks=sinks, checkpoint={"interval": 0.1})
         with daemon(config, source=source) as built:
             built.service.run(everything_told)
@@ -202,7 +202,7 @@ def test_reading_waits_for_a_receiver_that_is_away_with_too_many_alerts_and_goes
             receiver.start()
         return False
 
-    sinks = [{"kind": "webhook", "url": receiver.url}]
+    sinks = [{"kind": "webhook", "url": receiver.url, "allow_networks": LOOPBACK}]
     with daemon(configuration(tmp_path, sinks=sinks, outbox={"max_alerts": 2}), source=source) as built:
         built.service.run(look)
         built.ownership.settle()
@@ -218,7 +218,7 @@ def test_a_receiver_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Pa
     write(tmp_path)
     let_go = threading.Event()
     with Receiver(otherwise=Answer(until=let_go)) as receiver:
-        sinks = [{"kind": "webhook", "url": receiver.url, "timeout": 3600.0}]
+        sinks = [{"kind": "webhook", "url": receiver.url, "timeout": 3600.0, "allow_networks": LOOPBACK}]
         with daemon(configuration(tmp_path, sinks=sinks)) as built:
             built.service.run(lambda: bool(receiver.requests))
         assert not let_go.is_set()

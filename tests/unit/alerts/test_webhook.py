@@ -3,8 +3,10 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -15,13 +17,13 @@ from detector.errors import ConfigError
 from detector.types import Attempt, Outcome
 from detector.version import __version__
 from tests.support.alerts import SECRET, entry
-from tests.support.receiver import Answer, Authority, Receiver
+from tests.support.receiver import LOOPBACK, Answer, Authority, Receiver
 
 OLD_SECRET = "whsec_" + "b2xkIG9sZCBvbGQgb2xkIG9sZCBvbGQgb2xk"
 
 
 def sink(url: str, **settings: Any) -> WebhookSink:
-    return WebhookSink(Settings.model_validate({"url": url, **settings}), "sinks[0]")
+    return WebhookSink(Settings.model_validate({"url": url, "allow_networks": LOOPBACK, **settings}), "sinks[0]")
 
 
 def deliver(url: str, **settings: Any) -> Attempt:
@@ -238,3 +240,37 @@ def test_closing_twice_is_harmless() -> None:
     made = sink("http://127.0.0.1:9/")
     made.close()
     made.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+def test_a_target_that_leads_inside_is_not_connected_to(host: str) -> None:
+    with Receiver() as receiver:
+        port = urlsplit(receiver.url).port
+        attempt = deliver(f"http://{host}:{port}", allow_networks=[])
+        assert receiver.requests == []
+    assert (attempt.outcome, attempt.code) == (Outcome.RETRY, "not_allowed")
+    assert "allow_networks" in attempt.detail
+
+
+def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["127.0.0.1"])
+
+    def resolve_once(*_: object, **__: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), 0))]
+
+    with Receiver() as receiver:
+        port = urlsplit(receiver.url).port
+        made = sink(f"http://rebinding.example:{port}/alerts")
+        monkeypatch.setattr(made._loop, "getaddrinfo", _coroutine(resolve_once))
+        attempt = made.deliver(entry("webhook"), 1)
+        made.close()
+        (request,) = receiver.requests
+    assert attempt.outcome is Outcome.DELIVERED
+    assert request.headers["host"] == f"rebinding.example:{port}"
+
+
+def _coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(*args: object, **kwargs: object) -> Any:
+        return function(*args, **kwargs)
+
+    return call

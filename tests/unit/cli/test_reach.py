@@ -62,7 +62,9 @@ def test_a_configuration_that_names_nothing_has_nothing_to_reach() -> None:
 
 def test_a_webhook_is_reached_without_a_request() -> None:
     with serving(500) as (port, requests):
-        (reached,) = reach(configured(f"[{{kind: webhook, url: 'http://127.0.0.1:{port}/hunter2'}}]"))
+        (reached,) = reach(
+            configured(f"[{{kind: webhook, url: 'http://127.0.0.1:{port}/hunter2', allow_networks: 127.0.0.0/8}}]")
+        )
     assert (reached.what, reached.address, reached.trouble) == ("webhook webhook", f"http://127.0.0.1:{port}", None)
     assert requests == []
 
@@ -75,15 +77,24 @@ def test_a_webhook_is_reached_without_a_request() -> None:
     ],
 )
 def test_a_webhook_that_is_away_is_told(url: str, trouble: str) -> None:
-    (reached,) = reach(configured(f"[{{kind: webhook, url: '{url}'}}]"))
+    (reached,) = reach(configured(f"[{{kind: webhook, url: '{url}', allow_networks: 127.0.0.0/8}}]"))
     assert (reached.trouble or "").startswith(trouble)
     assert reached.exit_code == 5
 
 
 def test_a_webhook_that_does_not_speak_tls_is_told() -> None:
     with serving(200) as (port, _):
-        (reached,) = reach(configured(f"[{{kind: webhook, url: 'https://127.0.0.1:{port}/'}}]"))
+        (reached,) = reach(
+            configured(f"[{{kind: webhook, url: 'https://127.0.0.1:{port}/', allow_networks: 127.0.0.0/8}}]")
+        )
     assert "SSL" in (reached.trouble or "")
+
+
+def test_a_webhook_that_leads_inside_is_told() -> None:
+    with serving(200) as (port, requests):
+        (reached,) = reach(configured(f"[{{kind: webhook, url: 'http://127.0.0.1:{port}/'}}]"))
+    assert "allow_networks" in (reached.trouble or "")
+    assert requests == []
 
 
 def test_a_registry_is_asked_for_its_subjects() -> None:
