@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.models.calibration import prior
+from detector.models.incident_state import state_of
 from detector.models.pools import ClusterPool, SeedPool
 from detector.models.program import SlotStates
 from detector.models.shape import Shape
@@ -35,7 +36,7 @@ class Bank:
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
     last_seen       float64 [S]             the partition's event time at the slot's last row
-    cool_until      float64 [S]             event time until which the slot raises no further alert
+    incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
     kept_up         int64   [S]             number of the block before which the slot was last kept up
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
@@ -56,7 +57,7 @@ class Bank:
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
                 ("last_seen", np.float64),
-                ("cool_until", np.float64),
+                ("incident", state_of(shape.features)),
                 ("rows_learned", np.int64),
                 ("kept_up", np.int64),
             ]
@@ -112,9 +113,9 @@ class Bank:
         return self._slots["last_seen"]
 
     @property
-    def cool_until(self) -> Float64:
-        """Event time until which the slot raises no further alert [S]."""
-        return self._slots["cool_until"]
+    def incidents(self) -> NDArray[np.void]:
+        """What the slot keeps of its incident [S], as records."""
+        return self._slots["incident"]
 
     @property
     def rows_learned(self) -> Int64:
@@ -192,7 +193,6 @@ class Bank:
         self.smoothed[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
         self.seen[slots] = False
-        self.cool_until[slots] = -np.inf
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))
 

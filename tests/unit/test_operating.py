@@ -100,9 +100,7 @@ def test_the_partitions_that_know_the_entity_are_meant_or_that_which_is_named(
     assert told(modes.say({**asked, "mode": "quarantine"})) == meant
 
 
-def test_it_outlives_the_daemon_and_goes_before_the_configuration(
-    log: MemoryLog, store: MemoryStore
-) -> None:
+def test_it_outlives_the_daemon_and_goes_before_the_configuration(log: MemoryLog, store: MemoryStore) -> None:
     detection = small(learning=Learning(default="quarantine", entities={"b": "learn"}))
     for entity, expected in (("a", "freeze"), ("b", "learn"), ("new", "quarantine")):
         with Member(log, store, detection) as member:
@@ -134,7 +132,7 @@ def test_what_is_asked_wrongly_is_refused(modes: LearningModes, asked: dict[str,
 
 @pytest.mark.parametrize("asked", [{"pattern": "nobody"}, {"pattern": "a", "partition": "readings/9"}])
 def test_what_another_daemon_may_own_is_left_to_it(modes: LearningModes, asked: dict[str, Any]) -> None:
-    with pytest.raises(NotMineError, match="no partition of this daemon knows|not owned by this daemon, which owns"):
+    with pytest.raises(NotMineError, match=r"no partition of this daemon knows|not owned by this daemon, which owns"):
         modes.say({**asked, "mode": "freeze"})
 
 
