@@ -24,6 +24,7 @@ from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint
 from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.observing import Observing
+from detector.operating import LearningModes
 from detector.ownership import Load, Ownership
 from detector.pipeline import Observer, Pipeline
 from detector.protocols import Clock, Decoder, Source
@@ -142,6 +143,9 @@ def daemon(
 
         commands = Commands()
         commands.register("status", Status(config, ownership.owned, health, clock.now()).answer)
+        modes = LearningModes(ownership.owned)
+        commands.register("learning set", modes.say)
+        commands.register("learning list", modes.tell)
         channel = Channel(config.store.path, commands, clock.monotonic)
         service = Service(
             pipeline, source, health, clock, waits=backlog.waits, survey=survey, commands=commands.run_pending

@@ -224,7 +224,7 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
         results = []
         for start in range(0, len(values), size):
             turns = list(_turns(values[start : start + size].astype(np.float32), shape))
-            stack, _ = assemble(turns, shape, 1)
+            stack, _ = assemble(turns, shape, self._model.bank.modes)
             distance, *rest = self._model.program(stack, states)[0]
             blocks = [turn.block for turn in turns]
             judged = [np.where(block.usable, distance[t, : len(block)], np.nan) for t, block in enumerate(blocks)]

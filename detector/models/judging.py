@@ -15,6 +15,7 @@ from detector.config.detection import Detection
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import exceeded, followed, scaled
+from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
 from detector.models.reference import Placed, Reference
@@ -77,6 +78,8 @@ class Judging:
     reference      of smoothed scores: what alerts go by
     gating         of scores: what the learning gate goes by
     open_smoothed  float64 [n] smoothed scores of the open block's rows
+    marks          float64 [3] what learning gates go by, on the references' scale, as of the last upkeep: `gating`'s
+                   quantile of rate 1e-3 and its alert threshold, and the alert threshold of `reference`; inf = unknown
     """
 
     def __init__(self, bank: Bank, detection: Detection) -> None:
@@ -86,6 +89,7 @@ class Judging:
         self.reference = Reference(detection.alerting.reference)
         self.gating = Reference(detection.alerting.reference)
         self.open_smoothed = np.zeros(0)
+        self.marks = np.full(3, np.inf)
 
     def configure(self, detection: Detection) -> None:
         """Go on by another configuration, of a model of the same form."""
@@ -93,9 +97,9 @@ class Judging:
         self.alpha = smoothing_of(detection)
         self.reference.half_life = self.gating.half_life = detection.alerting.reference
 
-    def restore(self, smoothed: Float64, reference: Float64, gating: Float64) -> None:
-        """Take up what a checkpoint holds: `open_smoothed`, and the counts of the references."""
-        self.open_smoothed = smoothed
+    def restore(self, smoothed: Float64, reference: Float64, gating: Float64, marks: Float64) -> None:
+        """Take up what a checkpoint holds: `open_smoothed`, the counts of the references, and `marks`."""
+        self.open_smoothed, self.marks = smoothed, marks
         self.reference.restore(reference)
         self.gating.restore(gating)
 
@@ -128,19 +132,24 @@ class Judging:
         shares[new] = after[:, 1:]
         return smoothed, shares
 
-    def learn(self, block: Block, scored: Scored, learned: Bool, inside: Bool) -> None:
+    @property
+    def _apart(self) -> bool:
+        """Whether scores that the gate goes by have a reference of their own: else they are those of alerts."""
+        return self.alpha is not None or self._detection.model.gate is not None
+
+    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, inside: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
-        `learned` [n] tells which rows the model learns: those beyond the learning gate are none. `inside` [n] tells
-        which came within an incident of their slot: they stay out. The row that opened it counts, or leaving out
-        whatever alerts would lower the threshold, and more and more would alert.
+        `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
+        learning gate are none. `inside` [n] tells which came within an incident of their slot: they stay out. The row
+        that opened it counts, or leaving out whatever alerts would lower the threshold, and more and more would alert.
         """
         least = _OUTLYING * self._detection.alerting.false_alarm_rate
-        normal = block.usable & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
+        normal = able & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.smoothed, normal & seeded)
-        if self._detection.model.gate is not None:
+        if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
             warm = counted & scored.warm
             self.gating.learn(scaled(distance[warm], self._bank.sketches[block.slots[warm], 1]).bins)
@@ -152,14 +161,26 @@ class Judging:
         sketches = self._bank.sketches
         sketches[present, which] = followed(sketches[present, which], scores[counted], group)
 
+    def mark(self) -> None:
+        """Take the marks that the learning gates go by from now on."""
+        gating, rate = self.gating if self._apart else self.reference, self._detection.alerting.false_alarm_rate
+        usual = gating.quantile(_GATED) if gating.total >= 1.0 / _GATED else math.inf
+        self.marks = np.array([usual, gating.threshold(rate), self.reference.threshold(rate)])
+
     def set_gates(self, slots: Int64) -> None:
-        """Set the learning gates of those slots [n] by what is known now."""
-        factor = self._detection.model.gate
-        assert factor is not None, "nothing is gated"
-        sketches = self._bank.sketches[slots, 1]
-        gates = factor * exceeded(self.gating.quantile(_GATED), sketches)
-        known = (sketches[:, 2] >= _GATE_ROWS) & (self.gating.total >= 1.0 / _GATED)
-        self._bank.gates[slots] = np.where(known, gates, 0.0)
+        """Set the learning gates of those slots [n] by the marks: never nearer than their alert threshold.
+
+        The gate is `gate` times the quantile, where there is one; in quarantine it is where a row by itself would
+        alert, if that is nearer.
+        """
+        bank, factor = self._bank, self._detection.model.gate
+        own, alert = bank.sketches[slots, int(self._apart)], exceeded(self.marks[2], bank.sketches[slots, 0])
+        usual = factor * exceeded(self.marks[0], own) if factor is not None else np.full(len(slots), np.inf)
+        nearer = np.minimum(usual, exceeded(self.marks[1], own))
+        gates = np.where(bank.modes[slots] == QUARANTINE, nearer, usual)
+        gates = np.where(np.isfinite(alert), np.maximum(gates, alert), gates)
+        known = (own[:, 2] >= _GATE_ROWS) & np.isfinite(gates)
+        bank.gates[slots] = np.where(known, gates, 0.0)
 
 
 def smoothing_of(detection: Detection) -> float | None:

@@ -102,5 +102,5 @@ def form(detection: Detection) -> tuple[object, ...]:
     """Return what the state of a slot is made for: a model of another form begins cold."""
     features = tuple((feature.name, feature.path) for feature in detection.events.features)
     shape = shape_of(detection)
-    kept = detection.model.smoothing is None, detection.model.gate is None
-    return features, detection.events.entity, shape.centroids, shape.members, seed_rows(detection), kept
+    smoothed = detection.model.smoothing is not None
+    return features, detection.events.entity, shape.centroids, shape.members, seed_rows(detection), smoothed

@@ -9,9 +9,10 @@ import numpy as np
 
 from detector.models.bank import Bank
 from detector.models.blocks import Block
+from detector.models.learning import FREEZE
 from detector.models.program import Stack
 from detector.models.shape import STACK, Shape
-from detector.types import Int64
+from detector.types import Int8, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ def distinct(numbers: Int64, limit: int) -> tuple[Int64, Int64]:
     return found, place[numbers]
 
 
-def assemble(turns: Sequence[Turn], shape: Shape, capacity: int) -> tuple[Stack, Int64]:
+def assemble(turns: Sequence[Turn], shape: Shape, modes: Int8) -> tuple[Stack, Int64]:
     """Pad the turns to the program's shape; returns the distinct slots too, by whose order they are numbered.
 
-    `capacity` is the bank's: slot numbers are below it.
+    `modes` [S] are the learning modes of the bank's slots.
     """
     nobody = shape.call_slots
     grid = (STACK, shape.rows)
@@ -63,7 +64,7 @@ def assemble(turns: Sequence[Turn], shape: Shape, capacity: int) -> tuple[Stack,
     time = np.zeros(STACK)
     slots = np.concatenate([turn.block.slots for turn in turns])
     placed = slots >= 0
-    called, numbers = distinct(slots[placed], capacity)
+    called, numbers = distinct(slots[placed], len(modes))
     local = np.full(len(slots), nobody)
     local[placed] = numbers
     start = 0
@@ -72,7 +73,7 @@ def assemble(turns: Sequence[Turn], shape: Shape, capacity: int) -> tuple[Stack,
         rows[t, :n], slot[t, :n] = turn.block.rows, local[start : start + n]
         met, inverse = distinct(local[start : start + n], nobody + 1)
         present[t, : len(met)], group[t, :n] = met, inverse
-        learns[t, :n] = turn.block.usable & turn.complete
+        learns[t, :n] = turn.block.usable & turn.complete & (modes[turn.block.slots] != FREEZE)
         time[t] = turn.block.time
         start += n
     return Stack(rows, slot, group, present, learns, time, len(turns)), called
@@ -90,7 +91,7 @@ class SeedCount:
         if not self._bank.pool.used:
             return False
         slots = turn.block.slots[turn.block.usable]
-        slots = slots[self._bank.unseeded(slots)]
+        slots = slots[self._bank.unseeded(slots) & (self._bank.modes[slots] != FREEZE)]
         if not len(slots):
             return False
         self._met = np.concatenate([self._met, slots])

@@ -88,7 +88,9 @@ def test_check_and_schema_import_nothing_that_is_slow(config: Path) -> None:
         assert imported & SLOW_TO_IMPORT == set()
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "check", "schema", "bench", "state", "status", "version"])
+@pytest.mark.parametrize(
+    "command", ["run", "demo", "check", "schema", "bench", "learning", "state", "status", "version"]
+)
 def test_help_names_every_command(command: str) -> None:
     assert f"\n  {command} " in detector("--help").stdout
     assert detector(command, "--help").returncode == 0
