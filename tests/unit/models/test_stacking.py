@@ -49,6 +49,19 @@ def test_every_row_finds_its_slot_and_every_slot_its_group() -> None:
     assert not stack.learns[2].any(), "an open block is scored, not learned"
 
 
+def test_a_single_block_takes_no_room_for_others_and_an_open_one_only_its_new_rows() -> None:
+    whole = turn([30, 7, 30, 9])
+    stack, called = assemble([whole], SHAPE, 64)
+    assert stack.rows.shape == (1, 16, 2)
+    assert sorted(called.tolist()) == [7, 9, 30]
+    stack, called = assemble([Turn(whole.block, 3, 3, complete=False)], SHAPE, 64)
+    assert called.tolist() == [9]
+    assert stack.rows[0, 0].tolist() == whole.block.rows[3].tolist()
+    assert np.isnan(stack.rows[0, 1:]).all()
+    complete, _ = assemble([Turn(whole.block, 3, 3, complete=True)], SHAPE, 64)
+    assert complete.learns[0].sum() == 4, "those scored before are learned with the rest"
+
+
 def test_a_full_block_of_different_slots_and_none_has_room() -> None:
     stack, called = assemble([turn([*range(15), -1])], SHAPE, 16)
     assert len(called) == 15
