@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from detector.models.calibration import prior
 from detector.models.incident_state import state_of
+from detector.models.lending import blank
 from detector.models.pools import ClusterPool, SeedPool
 from detector.models.program import SlotStates
 from detector.models.shape import Shape
@@ -217,13 +218,14 @@ class Bank:
         self.clusters.release(self.quarantined[slots])
         self.quarantined[slots] = -1
 
-    def gather(self, slots: Int64) -> SlotStates:
-        """Copy out the states of at most `call_slots` slots, padded to the program's shape."""
-        n, padded = len(slots), self.shape.call_slots + 1
-        centroids = np.zeros((padded, self.shape.all_centroids, self.shape.features), np.float32)
-        traits = np.zeros((padded, self.shape.traits), np.float32)
-        times = np.zeros((padded, self.shape.times))
+    def gather(self, slots: Int64, blocks: int) -> SlotStates:
+        """Copy out the states of some slots, padded to what the program takes for a stack of so many blocks."""
+        n, padded = len(slots), self.shape.slots_of(blocks) + 1
+        centroids = blank((padded, self.shape.all_centroids, self.shape.features), np.float32)
+        traits = blank((padded, self.shape.traits), np.float32)
+        times = blank((padded, self.shape.times), np.float64)
         centroids[:n], traits[:n], times[:n] = self.centroids[slots], self.traits[slots], self.times[slots]
+        centroids[-1], traits[-1], times[-1] = 0.0, 0.0, 0.0  # of the others nothing is read
         return SlotStates(centroids, traits, times)
 
     def scatter(self, slots: Int64, states: SlotStates) -> None:

@@ -32,7 +32,7 @@ _OUTLYING = 0.01
 
 
 class Scored(NamedTuple):
-    """One turn's scores, over all n rows of its block.
+    """One turn's scores, over those n rows of its block that were laid out.
 
     turn        its place in the stack, and `of` what the program said of the stack
     distance    float32 [n]     NaN where not scored
@@ -105,15 +105,16 @@ class Judging:
 
     def judge(self, t: int, turn: Turn, scores: StackScores) -> Scored:
         """Smooth and calibrate the distances of turn number t."""
-        block, n = turn.block, len(turn.block)
-        distance = np.where(block.usable, scores.distance[t, :n], np.float32(np.nan))
+        slots, usable = turn.block.slots[turn.first :], turn.block.usable[turn.first :]
+        n = len(slots)
+        distance = np.where(usable, scores.distance[t, :n], np.float32(np.nan))
         smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
         if self.alpha is not None:
             smoothed, shares = self._smooth(turn, smoothed, shares, self.alpha)
-        at = scaled(smoothed, self._bank.sketches[block.slots, 0])
+        at = scaled(smoothed, self._bank.sketches[slots, 0])
         rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
-        known = self._bank.rows_learned[block.slots] >= self._detection.model.warm_up
-        warm = block.usable & known & ~self._bank.unseeded(block.slots)
+        known = self._bank.rows_learned[slots] >= self._detection.model.warm_up
+        warm = usable & known & ~self._bank.unseeded(slots)
         return Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
 
     def _smooth(self, turn: Turn, distance: Float64, parts: Float32, alpha: float) -> tuple[Float64, Float32]:
@@ -121,12 +122,13 @@ class Judging:
 
         The shares of rows that were scored before are not kept: nobody asks for them again.
         """
-        new = turn.scored + np.flatnonzero(~np.isnan(distance[turn.scored :]))
+        before = turn.scored - turn.first
+        new = before + np.flatnonzero(~np.isnan(distance[before:]))
         squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
         values = np.concatenate([distance[new, None], parts[new] / squares], 1)
-        after = smooth(values, turn.block.slots[new], self._bank.smoothed, alpha)
+        after = smooth(values, turn.block.slots[turn.first + new], self._bank.smoothed, alpha)
         smoothed = np.full(len(distance), np.nan)
-        smoothed[: turn.scored] = self.open_smoothed
+        smoothed[:before] = self.open_smoothed[:before]
         smoothed[new] = after[:, 0]
         shares = parts.copy()
         shares[new] = after[:, 1:]
@@ -136,6 +138,10 @@ class Judging:
     def _apart(self) -> bool:
         """Whether scores that the gate goes by have a reference of their own: else they are those of alerts."""
         return self.alpha is not None or self._detection.model.gate is not None
+
+    def keep(self, scored: Scored) -> None:
+        """Keep the smoothed scores of an open block's new rows."""
+        self.open_smoothed = np.concatenate([self.open_smoothed, scored.smoothed])
 
     def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, inside: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
