@@ -30,10 +30,12 @@ class Bank:
                                                 weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
-    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
+    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
+                                            [S, 0] where nothing is smoothed
     quarantine      float64 [S, 3 + 3 D]    weight, first, last; values, sums, squares; [S, 0] where nothing is gated
     last_seen       float64 [S]             the partition's event time at the slot's last row
     cool_until      float64 [S]             event time until which the slot raises no further alert
+    since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     rows_learned    int64   [S]
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
     occupied        bool    [S]             whether the slot is anybody's
@@ -53,6 +55,7 @@ class Bank:
                 ("quarantine", np.float64, (gating * (3 + 3 * shape.features),)),
                 ("last_seen", np.float64),
                 ("cool_until", np.float64),
+                ("since", np.float64),
                 ("rows_learned", np.int64),
             ]
         )
@@ -95,7 +98,7 @@ class Bank:
 
     @property
     def smoothed(self) -> Float64:
-        """Smoothed score and shares [S, 1 + D]."""
+        """Smoothed score, and what each feature contributes to it [S, 1 + D]."""
         return self._slots["smoothed"]
 
     @property
@@ -112,6 +115,11 @@ class Bank:
     def cool_until(self) -> Float64:
         """Event time until which the slot raises no further alert [S]."""
         return self._slots["cool_until"]
+
+    @property
+    def since(self) -> Float64:
+        """Event time since which the slot's scores are high [S]."""
+        return self._slots["since"]
 
     @property
     def rows_learned(self) -> Int64:
@@ -183,6 +191,7 @@ class Bank:
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
+        self.since[slots] = np.nan
         self.seen[slots] = False
         self.cool_until[slots] = -np.inf
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row

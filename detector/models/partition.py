@@ -235,11 +235,17 @@ class PartitionModel:
         tally.smoothed[rows] = scored.smoothed[new]
         if not len(rates):
             return
-        alerting = self.detection.alerting
+        alerting, since = self.detection.alerting, self.judging.drifting(turn, scored, times[rows])
 
         def describe(i: int) -> Anomaly:
-            threshold = -math.log10(alerting.false_alarm_rate)
-            return scored.anomaly(turn.scored + i, turn.start + i, threshold, self.model_version, turn.block.number)
+            return scored.anomaly(
+                turn.scored + i,
+                turn.start + i,
+                since=float(since[i]),
+                threshold=-math.log10(alerting.false_alarm_rate),
+                version=self.model_version,
+                block=turn.block.number,
+            )
 
         rarest = int(rates.argmin())
         if rates[rarest] <= 1.0 and (tally.top is None or -math.log10(rates[rarest]) > tally.top.score):

@@ -18,6 +18,7 @@ class Anomaly:
     """A row whose score reached the threshold, outside the cool-down of its slot.
 
     row        its number in the Rows given
+    since      event time since which the scores of its slot are high; NaN where the row's is not
     threshold  the score from which on rows are anomalous
     block      number of the block whose model scored it, and that model's version
     expected   float32 [D] coordinates of the nearest centroid
@@ -28,6 +29,7 @@ class Anomaly:
     score: float
     at_least: bool
     distance: float
+    since: float
     threshold: float
     model_version: int
     block: int

@@ -3,7 +3,7 @@
 Run: python tests/bench/explanation.py [--quick] [--seeds N] [--json]
 
 Rows are normal in one of three ways: `plain` (correlated Gaussian noise), `modes` (the same about four centres, as of
-things that work in shifts) and `rhythm` (metrics of ten hosts with a daily rhythm and noise that lasts). Noise is
+things that work in shifts) and `rhythm` (metrics of ten hosts with a rhythm of two hours and noise that lasts). Noise is
 x = A f + e, with as much variance from the four common factors f as of its own, so that features foretell each other.
 The model is the daemon's, with the defaults of the preset `events`, or `metrics` for `rhythm`; it learns 30,000 rows.
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 FEATURES, FAULTY, FACTORS = 16, 3, 4
 LEARNED, BEFORE, DURING = 30_000, 100, 400
 """Rows that the model learns; those of a case before the fault begins, and after."""
-DAY = 86_400.0
-SECONDS = 6.0
-"""Event time between two rows of the log."""
+PERIOD = 7_200.0
+"""Of the rhythm, in seconds of event time."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What is normal. `hosts`: entities that take turns; 0 = no entity field."""
+    """What is normal. A row comes every `seconds`; `hosts` take turns, 0 = there is no entity field."""
 
     name: str
     preset: str
+    seconds: float
     hosts: int = 0
     modes: int = 1
     rhythm: bool = False
@@ -51,9 +51,9 @@ class World:
 
 
 WORLDS = (
-    World("plain", "events"),
-    World("modes", "events", modes=4),
-    World("rhythm", "metrics", hosts=10, rhythm=True, persistence=0.8),
+    World("plain", "events", 0.05),
+    World("modes", "events", 0.05, modes=4),
+    World("rhythm", "metrics", 1.0, hosts=10, rhythm=True, persistence=0.8),
 )
 
 
@@ -70,7 +70,7 @@ def normal(world: World, rows: int, rng: np.random.Generator) -> tuple[Float64, 
     centres = rng.normal(0.0, 4.0, (world.modes, FEATURES))
     values = noise + centres[np.cumsum(rng.random(rows) < 0.01) % world.modes]
     if world.rhythm:
-        phase = 2.0 * np.pi * (SECONDS * np.arange(rows)[:, None] / DAY + rng.normal(0.0, 0.1, FEATURES))
+        phase = 2.0 * np.pi * (world.seconds * np.arange(rows)[:, None] / PERIOD + rng.normal(0.0, 0.1, FEATURES))
         values += rng.uniform(0.0, 3.0, FEATURES) * np.cos(phase)
     return spread * (values + rng.uniform(5.0, 50.0, FEATURES)), spread
 
@@ -79,7 +79,7 @@ def log_of(world: World, values: Float64, start: int) -> Rows:
     """Return the rows of a log from number `start` on."""
     offsets = np.arange(start, start + len(values))
     entities = [f"host-{row % world.hosts}" for row in offsets.tolist()] if world.hosts else None
-    return Rows(offsets, np.zeros(len(values), np.int32), 1.8e9 + SECONDS * offsets, values, entities)
+    return Rows(offsets, np.zeros(len(values), np.int32), 1.8e9 + world.seconds * offsets, values, entities)
 
 
 def detection_of(world: World) -> Detection:
@@ -88,7 +88,7 @@ def detection_of(world: World) -> Detection:
     from detector.config.sections import Config  # noqa: PLC0415 - likewise
 
     events = {"features": [f"f{d}" for d in range(FEATURES)], "entity": "host" if world.hosts else None}
-    document = {"preset": world.preset, "source": {"kind": "computer"}, "events": events}
+    document = {"preset": world.preset, "source": {"kind": "computer"}, "events": events, "alerting": {"cool_down": 1e-3}}
     return Detection.of(Config.model_validate(document))
 
 
