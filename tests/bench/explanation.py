@@ -88,7 +88,12 @@ def detection_of(world: World) -> Detection:
     from detector.config.sections import Config  # noqa: PLC0415 - likewise
 
     events = {"features": [f"f{d}" for d in range(FEATURES)], "entity": "host" if world.hosts else None}
-    document = {"preset": world.preset, "source": {"kind": "computer"}, "events": events, "alerting": {"cool_down": 1e-3}}
+    document = {
+        "preset": world.preset,
+        "source": {"kind": "computer"},
+        "events": events,
+        "alerting": {"cool_down": 1e-3},
+    }
     return Detection.of(Config.model_validate(document))
 
 
@@ -109,7 +114,9 @@ def judge(world: World, cases: int, seed: int) -> dict[str, int]:
         case = values[LEARNED:].copy()
         case[BEFORE::every][:, features] += shift
         progress = store.model(detection_of(world), header).advance(log_of(world, case, LEARNED))
-        first = next((found for found in progress.anomalies if found.row >= BEFORE and not (found.row - BEFORE) % every), None)
+        first = next(
+            (found for found in progress.anomalies if found.row >= BEFORE and not (found.row - BEFORE) % every), None
+        )
         if first is not None:
             alerted += 1
             right += set(np.argsort(first.parts)[-FAULTY:].tolist()) == set(features.tolist())

@@ -22,7 +22,9 @@ def counts(value: float, expected: float, **filter_: Any) -> bool:
 
 
 def test_without_any_filter_there_is_nothing_to_do() -> None:
-    assert Filters.of(Events.model_validate({"features": ["a", {"name": "b", "filter": {"direction": "both"}}]})) is None
+    assert (
+        Filters.of(Events.model_validate({"features": ["a", {"name": "b", "filter": {"direction": "both"}}]})) is None
+    )
 
 
 @pytest.mark.parametrize(("direction", "above", "below"), [("rise", True, False), ("drop", False, True)])
@@ -32,7 +34,13 @@ def test_one_direction_counts_alone(direction: str, above: bool, below: bool) ->
 
 
 def test_a_deviation_counts_from_the_least_one_on_either_side() -> None:
-    assert [counts(value, 10.0, min_deviation=2.0) for value in (7.5, 8.0, 8.5, 11.5, 12.0)] == [True, True, False, False, True]
+    assert [counts(value, 10.0, min_deviation=2.0) for value in (7.5, 8.0, 8.5, 11.5, 12.0)] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_relative_deviation_is_a_share_of_what_is_expected_whatever_its_sign() -> None:
