@@ -39,6 +39,7 @@ from detector.telemetry import logs
 from detector.telemetry.clock import SystemClock
 from detector.telemetry.health import BlockReason, Health
 from detector.telemetry.metrics import Metrics
+from detector.telemetry.supervisor import Supervisor
 from detector.types import Partition
 from detector.web.server import WebServer
 
@@ -52,9 +53,11 @@ _CLOSE_SECONDS = 1.0
 def run(config: sections.Config) -> int:
     """Run the daemon until SIGTERM, SIGINT or the end of its source; returns the exit status."""
     logs.configure(config.log)
-    signals = Signals()
-    with signals.caught(), daemon(config) as built:
+    signals, supervisor = Signals(), Supervisor()
+    with signals.caught(), daemon(config, waiting=supervisor.turned) as built:
+        supervisor.ready()
         built.service.run(lambda: signals.stop)
+        supervisor.stopping()
         built.health.block(BlockReason.STOPPING, "the daemon stops")
         log.info("stopping", reason="signal" if signals.stop else "the source is exhausted")
     log.info("stopped")

@@ -12,7 +12,7 @@ from detector.owned import Owned
 from detector.portion import Done
 from detector.store.writer import Finished
 from detector.telemetry.metrics import Metrics
-from detector.types import Batch, OutboxEntry, Partition, Rows
+from detector.types import Batch, OutboxEntry, Partition, Phase, Rows, Severity
 
 
 class Observing:
@@ -41,19 +41,21 @@ class Observing:
 
     def advanced(self, owned: Owned, rows: Rows, progress: Progress) -> None:
         """Count what the model made of some rows."""
-        del rows
+        del owned, rows
         metrics = self._metrics
         metrics.observe_scores(progress.score)
         metrics.events_late.inc(progress.late)
         for reason, count in progress.unscored.items():
             metrics.events_unscored.labels(reason).inc(count)
-        if len(progress.flagged):
-            alerting = owned.detection.alerting
-            critical_from = alerting.critical_decades - np.log10(alerting.false_alarm_rate)
-            critical = int((progress.score[progress.flagged] >= critical_from).sum())
-            metrics.anomalies.labels("critical").inc(critical)
-            metrics.anomalies.labels("warning").inc(len(progress.flagged) - critical)
-            metrics.alerts_suppressed.labels("cool_down").inc(len(progress.flagged) - len(progress.anomalies))
+        metrics.anomalies.labels("critical").inc(progress.critical)
+        metrics.anomalies.labels("warning").inc(len(progress.flagged) - progress.critical)
+        for reason, count in progress.suppressed.items():
+            metrics.alerts_suppressed.labels(reason).inc(count)
+        for transition in progress.transitions:
+            if transition.phase is Phase.OPEN:
+                metrics.incidents.labels(transition.severity).inc()
+            elif transition.phase is Phase.RESOLVE and transition.reason is not None:
+                metrics.incidents_resolved.labels(transition.reason).inc()
 
     def alerted(self, entries: Sequence[OutboxEntry]) -> None:
         """Count alerts, each once however many sinks it goes to."""
@@ -81,6 +83,9 @@ class Observing:
         metrics = self._metrics
         metrics.centroids_active.set(sum(each.model.centroids_active for each in owned))
         metrics.entities_active.set(sum(len(each.model.slots.resident) for each in owned))
+        by_severity = [each.model.incidents.by_severity() for each in owned]
+        for place, severity in enumerate((Severity.WARNING, Severity.CRITICAL)):
+            metrics.incidents_open.labels(severity).set(sum(each[place] for each in by_severity))
         metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
 
     def rebalanced(self) -> None:

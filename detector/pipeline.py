@@ -15,7 +15,7 @@ from typing import Protocol
 
 from detector.config.detection import Detection
 from detector.errors import SourceUnavailableError
-from detector.models.progress import Anomaly, Progress
+from detector.models.progress import Progress, Transition
 from detector.owned import Owned, portions
 from detector.portion import DecodedPortion, Done, records_from
 from detector.protocols import Clock, Source
@@ -29,12 +29,12 @@ _PENDING_BYTES = 64 << 20
 
 
 class Alerts(Protocol):
-    """Turns anomalies into outbox entries: the place of incidents."""
+    """Turns what happened to incidents into outbox entries."""
 
     def raise_(
-        self, place: Place, detection: Detection, rows: Rows, anomalies: Sequence[Anomaly], through: Position
+        self, place: Place, detection: Detection, rows: Rows, transitions: Sequence[Transition], through: Position
     ) -> list[OutboxEntry]:
-        """Return the entries of those anomalies that lie at or behind `through`."""
+        """Return the entries of those transitions that lie at or behind `through`."""
 
 
 class Observer(Protocol):
@@ -126,7 +126,7 @@ class Pipeline:
         self._observer.read(owned, batch)
 
     def _advance(self, owned: Owned, decoded: DecodedPortion) -> None:
-        """Score and learn rows, and raise what is anomalous, up to a change of the configuration."""
+        """Score and learn rows, and tell of incidents, up to a change of the configuration."""
         for rows in portions(decoded.rows):
             progress = owned.model.advance(rows)
             owned.moved(rows, progress)
@@ -138,7 +138,7 @@ class Pipeline:
 
     def _alert(self, owned: Owned, rows: Rows, progress: Progress) -> None:
         """Commit alerts to the outbox, together with the position that alerts are complete to."""
-        entries = self._alerts.raise_(owned.place, owned.detection, rows, progress.anomalies, owned.through)
+        entries = self._alerts.raise_(owned.place, owned.detection, rows, progress.transitions, owned.through)
         if entries:
             owned.through = owned.position
             self._writer.alerts(owned.store, entries, owned.through, owned.model.open.number)

@@ -140,6 +140,10 @@ class Rows:
         )
 
 
+NO_ROWS = Rows(np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0), np.zeros((0, 0)))
+"""None at all."""
+
+
 class RejectReason(StrEnum):
     """Why a row or a record cannot be used: a bounded set, used as a metric label."""
 
@@ -182,43 +186,127 @@ class Decoded:
     passed_over: int = 0
 
 
+class Direction(StrEnum):
+    """Which way a feature is off."""
+
+    RISE = "rise"
+    DROP = "drop"
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureShare:
-    """One feature of an alert. `observed` and `expected` are in the feature's own units; shares add up to 1."""
+    """One feature of an event. `observed` and `expected` are in the feature's own units; shares add up to 1.
+
+    share  0 where its filter leaves the feature out
+    """
 
     name: str
     observed: float | None
     expected: float
     share: float
 
+    @property
+    def direction(self) -> Direction | None:
+        """Which way it is off; None where it is missing, or as expected."""
+        if self.observed is None or self.observed == self.expected:
+            return None
+        return Direction.RISE if self.observed > self.expected else Direction.DROP
+
+
+class Phase(StrEnum):
+    """What happened to an incident."""
+
+    OPEN = "open"
+    UPDATE = "update"
+    RESOLVE = "resolve"
+
+
+class Reason(StrEnum):
+    """Why an incident was updated (the first two) or resolved."""
+
+    SEVERITY = "severity"
+    REPEAT = "repeat"
+    RECOVERED = "recovered"
+    NO_DATA = "no_data"
+    FORGOTTEN = "forgotten"
+
+
+class Severity(StrEnum):
+    """How far out an incident has been."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident as of one of its messages.
+
+    id         hash of the row that opened it; `sequence` numbers its messages from 1
+    start      event time of that row, epoch seconds; `duration` is the event time that has passed since
+    peak       its highest score so far; `peak_at_least`: the reference supported no more
+    count      anomalous rows so far
+    shares     features' shares of the squared distance, mean of those rows, in the order of the configuration; they
+               add up to 1, or are all 0 where the features have changed since
+    """
+
+    id: str
+    sequence: int
+    start: float
+    duration: float
+    peak: float
+    peak_at_least: bool
+    count: int
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The entity's own row, by which an alert is told.
+
+    score        -log10(rate), rate = expected share of normal events at least this far out
+    at_least     the reference is too small to support more than `score`
+    distance     raw standardised distance to the nearest centroid
+    block        number of the block whose model scored the row; model_version counts cold starts and adoptions
+    centroid     number of the nearest centroid
+    since        event time since which the entity's scores have stayed high (see `models.drift`), epoch seconds; None
+                 where the row's is not
+    """
+
+    score: float
+    at_least: bool
+    distance: float
+    threshold: float
+    since: float | None
+    model_version: int
+    block: int
+    centroid: int
+    features: tuple[FeatureShare, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
     """An alert as detection writes it: a function of the log alone, so a replay yields the same bytes.
 
-    time         event time of the row, epoch seconds
-    score        -log10(rate), rate = expected share of normal events at least this far out
-    at_least     the reference is too small to support more than `score`
-    distance     raw standardised distance to the nearest centroid
-    threshold    the score from which on events are anomalous
-    block        number of the block whose model scored the row; model_version counts cold starts and adoptions
-    centroid     number of the nearest centroid
+    id        its incident's and its number in it
+    kind      what it is about: `anomaly`
+    position  of the row by which it is told, and that row's event time, epoch seconds
+    finding   that row; None where it is another entity's, as this one has stopped
+    names     of the features, in the order of the configuration
     """
 
     id: str
+    kind: str
+    phase: Phase
+    reason: Reason | None
+    severity: Severity
     partition: Partition
     position: Position
     entity: str | None
     time: float
-    score: float
-    at_least: bool
-    distance: float
-    threshold: float
-    severity: str
-    model_version: int
-    block: int
-    centroid: int
-    features: tuple[FeatureShare, ...]
+    incident: Incident
+    finding: Finding | None
+    names: tuple[str, ...]
 
 
 class ControlKind(StrEnum):

@@ -14,12 +14,26 @@ from detector.alerts.words import rate_in_words, score_in_words, summary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from detector.types import Alert, FeatureShare
+    from detector.types import Alert, Finding, Incident
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a reader of the old one could misread a body; new fields alone do not raise it."""
 
-KIND = "anomaly"
+_OF_THE_ROW = (
+    "score",
+    "at_least",
+    "score_words",
+    "rate",
+    "rate_words",
+    "threshold",
+    "distance",
+    "model_version",
+    "block",
+    "centroid",
+    "since",
+    "since_epoch",
+)
+"""Fields that are null where no row of the entity is at hand."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -32,8 +46,10 @@ def encode(alert: Alert, units: Mapping[str, str] = _NO_UNITS) -> bytes:
     """Return the alert as JSON; `units` are the configured ones by feature name ("" = none)."""
     body = {
         "schema": SCHEMA_VERSION,
-        "kind": KIND,
+        "kind": alert.kind,
         "id": alert.id,
+        "phase": alert.phase,
+        "reason": alert.reason,
         "severity": alert.severity,
         "summary": summary(alert, units),
         "entity": alert.entity,
@@ -43,17 +59,9 @@ def encode(alert: Alert, units: Mapping[str, str] = _NO_UNITS) -> bytes:
         "partition": alert.partition.number,
         "offset": alert.position.offset,
         "row": alert.position.row,
-        "score": alert.score,
-        "at_least": alert.at_least,
-        "score_words": score_in_words(alert.score, at_least=alert.at_least),
-        "rate": 10.0**-alert.score,
-        "rate_words": rate_in_words(alert.score, at_least=alert.at_least),
-        "threshold": alert.threshold,
-        "distance": alert.distance,
-        "model_version": alert.model_version,
-        "block": alert.block,
-        "centroid": alert.centroid,
-        "features": [_feature(feature, units.get(feature.name, "")) for feature in alert.features],
+        "incident": _incident(alert.incident),
+        **_finding(alert.finding),
+        "features": _features(alert, units),
     }
     return _encoder.encode(body)
 
@@ -64,14 +72,56 @@ def schema() -> dict[str, Any]:
     return document
 
 
-def _feature(feature: FeatureShare, unit: str) -> dict[str, Any]:
+def _incident(incident: Incident) -> dict[str, Any]:
     return {
-        "name": feature.name,
-        "observed": feature.observed,
-        "expected": feature.expected,
-        "share": feature.share,
-        **({"unit": unit} if unit else {}),
+        "id": incident.id,
+        "sequence": incident.sequence,
+        "start": _rfc3339(incident.start),
+        "start_epoch": incident.start,
+        "duration": incident.duration,
+        "peak_score": incident.peak,
+        "peak_at_least": incident.peak_at_least,
+        "peak_score_words": score_in_words(incident.peak, at_least=incident.peak_at_least),
+        "peak_rate_words": rate_in_words(incident.peak, at_least=incident.peak_at_least),
+        "count": incident.count,
     }
+
+
+def _finding(finding: Finding | None) -> dict[str, Any]:
+    if finding is None:
+        return dict.fromkeys(_OF_THE_ROW)
+    of_the_row = (
+        finding.score,
+        finding.at_least,
+        score_in_words(finding.score, at_least=finding.at_least),
+        10.0**-finding.score,
+        rate_in_words(finding.score, at_least=finding.at_least),
+        finding.threshold,
+        finding.distance,
+        finding.model_version,
+        finding.block,
+        finding.centroid,
+        None if finding.since is None else _rfc3339(finding.since),
+        finding.since,
+    )
+    return dict(zip(_OF_THE_ROW, of_the_row, strict=True))
+
+
+def _features(alert: Alert, units: Mapping[str, str]) -> list[dict[str, Any]]:
+    told = alert.incident.shares if any(alert.incident.shares) else [None] * len(alert.names)
+    found = alert.finding.features if alert.finding else [None] * len(alert.names)
+    return [
+        {
+            "name": name,
+            "observed": feature.observed if feature else None,
+            "expected": feature.expected if feature else None,
+            "direction": feature.direction if feature else None,
+            "share": feature.share if feature else None,
+            "incident_share": share,
+            **({"unit": units[name]} if units.get(name) else {}),
+        }
+        for name, feature, share in zip(alert.names, found, told, strict=True)
+    ]
 
 
 def _rfc3339(epoch: float) -> str:

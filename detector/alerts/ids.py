@@ -19,3 +19,11 @@ def alert_id(topic_id: str, partition: Partition, position: Position, kind: str)
     # A length before each field: no two lists of fields may run together into the same bytes.
     text = "".join(f"{len(field)}:{field}" for field in fields)
     return blake2b(text.encode(), digest_size=16, person=b"detector").hexdigest()
+
+
+def message_id(incident: str, sequence: int) -> str:
+    """Return the id of an incident's message number `sequence`: each is another one, or receivers would drop it.
+
+    It is the `webhook-id`, which must hold no full stop.
+    """
+    return f"{incident}-{sequence}"

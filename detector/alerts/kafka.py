@@ -147,11 +147,17 @@ class KafkaSink:
         return Attempt(outcome, code, f"topic {self._topic}: {type(error).__name__}: {error}"[:300])
 
 
+class _Incident(msgspec.Struct):
+    id: str
+
+
 class _Subject(msgspec.Struct):
     """What the key and the headers of an alert's message are made from."""
 
     schema: int
     kind: str
+    phase: str
+    incident: _Incident
     entity: str | None
     topic: str
     partition: int
@@ -164,7 +170,13 @@ def alert_message(entry: OutboxEntry) -> Message:
     """Return an alert's message: keyed by entity (or topic/partition where there is none), so that order is kept."""
     subject = _subject.decode(entry.body)
     key = subject.entity if subject.entity is not None else f"{subject.topic}/{subject.partition}"
-    headers = [("id", entry.id), ("kind", subject.kind), ("schema", str(subject.schema))]
+    headers = [
+        ("id", entry.id),
+        ("incident", subject.incident.id),
+        ("phase", subject.phase),
+        ("kind", subject.kind),
+        ("schema", str(subject.schema)),
+    ]
     return Message(key.encode(), entry.body, [(name, text.encode()) for name, text in headers])
 
 

@@ -1,54 +1,75 @@
-"""From an anomaly of the model to the alert in the outbox. Incidents will take this module's place in the pipeline."""
+"""From what happened to incidents, as the model tells it, to messages in the outbox."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from detector.alerts.body import KIND, encode
-from detector.alerts.ids import alert_id
+from detector.alerts.body import encode
+from detector.alerts.ids import alert_id, message_id
 from detector.config.detection import Detection
-from detector.models.progress import Anomaly
-from detector.types import Alert, FeatureShare, OutboxEntry, Place, Position, Rows
+from detector.models.incident_state import shares_of
+from detector.models.progress import Anomaly, Transition
+from detector.types import Alert, FeatureShare, Finding, Incident, OutboxEntry, Place, Position, Rows
 
 
 class Raising:
-    """Writes one alert for each reported anomaly, one outbox entry for each sink."""
+    """Writes an alert for each transition of an incident, one outbox entry for each sink."""
 
     def __init__(self, sinks: Sequence[str]) -> None:
         self._sinks = tuple(sinks)
 
     def raise_(
-        self, place: Place, detection: Detection, rows: Rows, anomalies: Sequence[Anomaly], through: Position
+        self, place: Place, detection: Detection, rows: Rows, transitions: Sequence[Transition], through: Position
     ) -> list[OutboxEntry]:
-        """Return the outbox entries of the anomalies that lie at or behind `through`, where alerts are complete."""
+        """Return the outbox entries of the transitions that lie at or behind `through`, where alerts are complete."""
         entries: list[OutboxEntry] = []
         units = {feature.name: feature.unit for feature in detection.events.features}
-        for anomaly in anomalies:
-            position = Position(int(rows.offsets[anomaly.row]), int(rows.rows[anomaly.row]))
-            if position < through:
+        for transition in transitions:
+            if transition.position < through:
                 continue
-            alert = _alert(place, detection, rows, anomaly)
+            alert = _alert(place, detection, rows, transition)
             body = encode(alert, units)
-            entries += [OutboxEntry(alert.id, sink, KIND, body) for sink in self._sinks]
+            entries += [OutboxEntry(alert.id, sink, "alert", body) for sink in self._sinks]
         return entries
 
 
-def _alert(place: Place, detection: Detection, rows: Rows, anomaly: Anomaly) -> Alert:
-    position = Position(int(rows.offsets[anomaly.row]), int(rows.rows[anomaly.row]))
-    critical = anomaly.score >= anomaly.threshold + detection.alerting.critical_decades
+def _alert(place: Place, detection: Detection, rows: Rows, transition: Transition) -> Alert:
+    incident = alert_id(place.topic_id, place.partition, transition.first, transition.kind)
     return Alert(
-        id=alert_id(place.topic_id, place.partition, position, KIND),
+        id=message_id(incident, transition.sequence),
+        kind=transition.kind,
+        phase=transition.phase,
+        reason=transition.reason,
+        severity=transition.severity,
         partition=place.partition,
-        position=position,
-        entity=rows.entities[anomaly.row] if rows.entities is not None else None,
-        time=float(rows.times[anomaly.row]),
+        position=transition.position,
+        entity=transition.entity,
+        time=transition.time,
+        incident=Incident(
+            id=incident,
+            sequence=transition.sequence,
+            start=transition.start,
+            duration=transition.duration,
+            peak=transition.peak,
+            peak_at_least=transition.peak_at_least,
+            count=transition.count,
+            shares=tuple(transition.shares.tolist()),
+        ),
+        finding=None if transition.anomaly is None else _finding(detection, rows, transition.anomaly),
+        names=tuple(feature.name for feature in detection.events.features),
+    )
+
+
+def _finding(detection: Detection, rows: Rows, anomaly: Anomaly) -> Finding:
+    return Finding(
         score=anomaly.score,
         at_least=anomaly.at_least,
         distance=anomaly.distance,
         threshold=anomaly.threshold,
-        severity="critical" if critical else "warning",
+        since=None if math.isnan(anomaly.since) else anomaly.since,
         model_version=anomaly.model_version,
         block=anomaly.block,
         centroid=anomaly.centroid,
@@ -59,8 +80,7 @@ def _alert(place: Place, detection: Detection, rows: Rows, anomaly: Anomaly) -> 
 def shares(detection: Detection, rows: Rows, anomaly: Anomaly) -> tuple[FeatureShare, ...]:
     """Return the features of a row: observed, expected, and their shares of the squared distance, which add up to 1."""
     observed = rows.values[anomaly.row]
-    parts = anomaly.parts.astype(np.float64)
-    share = parts / max(parts.sum(), np.finfo(np.float64).tiny)
+    share = shares_of(anomaly.parts[None])[0]
     return tuple(
         FeatureShare(
             feature.name,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
+
+from detector.types import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,11 +24,56 @@ def score_in_words(score: float, *, at_least: bool) -> str:
 
 
 def summary(alert: Alert, units: Mapping[str, str]) -> str:
-    """Return one line: who, the feature that differs most, its part of the distance, and how rare that is."""
+    """Return one line: who, what happened, the feature that differs most, its part, how rare it is, for how long."""
     who = one_line(alert.entity if alert.entity is not None else str(alert.partition))
-    top = max(alert.features, key=lambda feature: feature.share)
-    rate = rate_in_words(alert.score, at_least=alert.at_least)
-    return f"{who}: {_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
+    return f"{who}: {_what(alert, units)}"
+
+
+def _what(alert: Alert, units: Mapping[str, str]) -> str:
+    lasted = time_in_words(alert.incident.duration)
+    match alert.reason:
+        case None:
+            return _row(alert, units)
+        case Reason.SEVERITY:
+            return f"{alert.severity} after {lasted}: {_row(alert, units)}"
+        case Reason.REPEAT:
+            return f"still anomalous after {lasted}; {_whole(alert)}"
+        case Reason.RECOVERED:
+            return f"back to normal after {lasted}; {_whole(alert)}"
+        case Reason.NO_DATA:
+            return f"resolved after {lasted}, as it sends nothing any more; {_whole(alert)}"
+        case Reason.FORGOTTEN:
+            return f"resolved after {lasted}, as what was learned of it is gone; {_whole(alert)}"
+        case _:
+            assert_never(alert.reason)
+
+
+def _row(alert: Alert, units: Mapping[str, str]) -> str:
+    """Tell the row at hand."""
+    assert alert.finding is not None, "an incident opens, and rises, with a row of its own"
+    top = max(alert.finding.features, key=lambda feature: feature.share)
+    rate = rate_in_words(alert.finding.score, at_least=alert.finding.at_least)
+    what = f"{_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
+    away = 0.0 if alert.finding.since is None else alert.time - alert.finding.since
+    return f"{what}; away from normal for {time_in_words(away)}" if away >= 1.0 else what
+
+
+def _whole(alert: Alert) -> str:
+    """Tell the incident as a whole. "At worst" leaves open whether it was rarer still."""
+    incident = alert.incident
+    events = f"{incident.count:,} anomalous event{'' if incident.count == 1 else 's'}"
+    worst = f"at worst {rate_in_words(incident.peak, at_least=False)}"
+    share, name = max(zip(incident.shares, alert.names, strict=True), default=(0.0, ""))
+    mostly = f", mostly {one_line(name)} ({100 * share:.0f} % of the distance)" if share > 0 else ""
+    return f"{events}{mostly}, {worst}"
+
+
+def time_in_words(seconds: float) -> str:
+    """Return a span of time to two or three digits: "45 s", "12 min", "3.5 h", "2 d"."""
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}" if seconds < 100 * size else f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def one_line(text: str) -> str:

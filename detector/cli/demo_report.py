@@ -1,13 +1,14 @@
-"""How well the alerts of `detector demo --fleet` fit the faults that were put in, and the table that says so.
+"""How well the incidents of `detector demo --fleet` fit the faults that were put in, and the table that says so.
 
-A fault is found when an alert of its host has its event time within [start, end + grace]; the delay is that of the
-first such alert, measured from the fault's start in event time. Further alerts within the same fault count for
-nothing. An alert that lies within no fault of its host is a false alarm; each counts.
+An incident that opens within a fault of its host, in [start, end + grace] of event time, is right; one that opens
+within none is a false alarm. A fault is found when a right incident of its host was open within it: the delay is that
+of the first such incident, measured from the fault's start; none where it was open already, because of a fault before.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ from typing import NamedTuple
 
 from rich.table import Table
 
+from detector.cli.demo_snapshot import Finding
 from detector.sources.simulation import Fault
 
 GRACE = 600.0
-"""Seconds of event time after a fault during which an alert still belongs to it: values return, and are smoothed."""
+"""Seconds of event time after a fault during which an incident still belongs to it: values return, and are smoothed."""
 
 
 class Count(NamedTuple):
@@ -43,15 +45,37 @@ class Grade:
     false_alarms: int
 
 
-def grade(faults: Sequence[Fault], alerts: Iterable[tuple[str | None, float]], *, grace: float = GRACE) -> Grade:
-    """Judge alerts, each (entity, event time in epoch seconds) in any order, by the faults."""
+class Incident(NamedTuple):
+    """Whose it is, and the event times when it opened and when it was told to be over: infinity where it was not."""
+
+    entity: str | None
+    start: float
+    end: float = math.inf
+
+
+def incidents_of(received: Iterable[Finding]) -> list[Incident]:
+    """Put together what was received of incidents, in any order."""
+    incidents: dict[str, Incident] = {}
+    for message in received:
+        known = incidents.get(message.incident, Incident(message.entity, message.start))
+        ended = message.time if message.phase == "resolve" else known.end
+        incidents[message.incident] = known._replace(end=ended)
+    return list(incidents.values())
+
+
+def grade(faults: Sequence[Fault], incidents: Iterable[Incident], *, grace: float = GRACE) -> Grade:
+    """Judge incidents, in any order, by the faults."""
     first: dict[Fault, float] = {}
     false_alarms = 0
-    for host, time in alerts:
-        fitting = [fault for fault in faults if fault.host == host and fault.start <= time <= fault.end + grace]
-        for fault in fitting:
-            first[fault] = min(time, first.get(fault, time))
-        false_alarms += not fitting
+    for host, start, end in incidents:
+        own = [fault for fault in faults if fault.host == host]
+        if not any(fault.start <= start <= fault.end + grace for fault in own):
+            false_alarms += 1
+            continue
+        for fault in own:
+            if start <= fault.end + grace and end >= fault.start:
+                since = max(start, fault.start)
+                first[fault] = min(since, first.get(fault, since))
 
     def count(some: Sequence[Fault]) -> Count:
         delays = [first[fault] - fault.start for fault in some if fault in first]

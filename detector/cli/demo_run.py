@@ -15,7 +15,7 @@ from rich.console import Console
 
 from detector.app import Daemon, daemon
 from detector.cli.demo_receiver import Receiver
-from detector.cli.demo_report import Report, grade
+from detector.cli.demo_report import Report, grade, incidents_of
 from detector.cli.demo_snapshot import Finding, Snapshot, Subject, received
 from detector.cli.demo_view import View, open_view
 from detector.cli.demo_watch import Watcher
@@ -38,7 +38,8 @@ _COMPUTER_SETTINGS: dict[str, Any] = {
     "blocks": {"tick": "2s"},
     "model": {"centroids": 4, "seed_rows": 32, "warm_up": 40, "half_life": {"events": 5000}},
     # A demo is watched for a minute, not for months: it alerts sooner and oftener than a daemon should.
-    "alerting": {"false_alarm_rate": 3e-3, "warm_up": 200, "reference": 10_000, "cool_down": "10s"},
+    "alerting": {"false_alarm_rate": 3e-3, "warm_up": 200, "reference": 10_000},
+    "incidents": {"resolve_after": "10s"},
     "checkpoint": {"interval": "2s"},
 }
 _FLEET_SETTINGS: dict[str, Any] = {"source": {"kind": "computer"}, "preset": "metrics"}
@@ -63,8 +64,7 @@ def run_fleet(*, seed: int, hosts: int, seconds: float | None, as_json: bool) ->
         elapsed = time.monotonic() - started
         demo.daemon.ownership.settle()
         demo.daemon.delivery.drain(_DELIVERY_SECONDS)
-    alerts = [(finding.entity, finding.time) for finding in demo.received]
-    report = Report(grade(simulated.faults, alerts), demo.watcher.events, elapsed)
+    report = Report(grade(simulated.faults, incidents_of(demo.received)), demo.watcher.events, elapsed)
     console.print(report.table())
     if as_json:
         print(report.as_json())  # noqa: T201 - this is what --json is for
@@ -110,7 +110,7 @@ def _demo(
 
 
 class _Demo:
-    """A demo put together. `received` are the alerts that the receiver has got, oldest first."""
+    """A demo put together. `received` is what the receiver has got of incidents, oldest first."""
 
     def __init__(self, built: Daemon, config: Config, watcher: Watcher, view: View, alerts: list[Finding]) -> None:
         self.daemon = built
@@ -143,6 +143,7 @@ class _Demo:
         rate = (watcher.events - self._events_shown) / max(elapsed, 1e-3)
         self._events_shown = watcher.events
         self._rate = rate if self._rate == 0 else 0.8 * self._rate + 0.2 * rate
+        incidents = incidents_of(self.received)
         self._view.update(
             Snapshot(
                 seconds=now - self._started,
@@ -155,6 +156,7 @@ class _Demo:
                 top=watcher.top,
                 alerts=self.received[-_ALERTS_SHOWN:],
                 alert_count=len(self.received),
+                incidents=(len(incidents), sum(not math.isfinite(each.end) for each in incidents)),
             )
         )
 

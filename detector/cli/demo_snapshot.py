@@ -14,7 +14,11 @@ from detector.types import FeatureShare
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An event worth showing: when, whose, how surprising, and why. `time` is event time, epoch seconds."""
+    """An event worth showing: when, whose, how surprising, and why. `time` is event time, epoch seconds.
+
+    What was received of an incident has its id, its start, what happened to it (`phase`) and that in words (`what`);
+    where the event is another entity's, it has no features, and the incident's peak as its score.
+    """
 
     time: float
     entity: str
@@ -22,17 +26,28 @@ class Finding:
     at_least: bool
     features: tuple[FeatureShare, ...]
     severity: str = ""
+    phase: str = "open"
+    incident: str = ""
+    start: float = 0.0
+    what: str = ""
 
 
 def received(body: Mapping[str, Any]) -> Finding:
     """Return what there is to show of an alert's JSON (`alerts/alert.schema.json`)."""
+    entity = body["entity"] if body["entity"] is not None else f"{body['topic']}/{body['partition']}"
+    incident, whole = body["incident"], body["score"] is None
+    features = () if whole else body["features"]
     return Finding(
         time=body["epoch"],
-        entity=body["entity"] if body["entity"] is not None else f"{body['topic']}/{body['partition']}",
-        score=body["score"],
-        at_least=body["at_least"],
-        features=tuple(FeatureShare(f["name"], f["observed"], f["expected"], f["share"]) for f in body["features"]),
+        entity=entity,
+        score=incident["peak_score"] if whole else body["score"],
+        at_least=incident["peak_at_least"] if whole else body["at_least"],
+        features=tuple(FeatureShare(f["name"], f["observed"], f["expected"], f["share"]) for f in features),
         severity=body["severity"],
+        phase=body["phase"],
+        incident=incident["id"],
+        start=incident["start_epoch"],
+        what=body["summary"].removeprefix(f"{one_line(entity)}: "),
     )
 
 
@@ -45,7 +60,8 @@ class Snapshot:
     scores       the highest score of each recent moment, oldest first; the view shows as many as fit
     threshold    the score from which on an event is anomalous
     top          the most surprising event of late, or None before there is one
-    alerts       the latest alerts received, oldest first; `alert_count` counts all there ever were
+    alerts       what was received of incidents of late, oldest first; `alert_count` counts all there ever was
+    incidents    how many incidents that was of, and how many of them are open
     """
 
     seconds: float
@@ -58,6 +74,7 @@ class Snapshot:
     top: Finding | None
     alerts: Sequence[Finding]
     alert_count: int
+    incidents: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,10 @@ class Subject:
     def quantity(self, name: str, value: float | None) -> str:
         """Return a feature's value with its unit: "97 %", "1.2 MB/s", "0.31"."""
         return quantity(value, self.units.get(name, ""))
+
+    def told(self, finding: Finding, most: int) -> str:
+        """Return what happened to an incident: why it opened, or how it went on."""
+        return self.reasons(finding, most) if finding.phase == "open" else finding.what
 
     def reasons(self, finding: Finding, most: int) -> str:
         """Return the features that matter most: "user 97 % (expected 12 %), system 3 % (expected 1 %)"."""

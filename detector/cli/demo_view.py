@@ -45,7 +45,7 @@ def open_view(subject: Subject, console: Console) -> View:
 
 
 class PlainView:
-    """A line per alert as it is received, and one every five seconds on how things stand."""
+    """A line for all that is received of an incident, and one every five seconds on how things stand."""
 
     def __init__(self, subject: Subject, console: Console) -> None:
         self._subject = subject
@@ -68,9 +68,10 @@ class PlainView:
         """Print the alerts that are new; and where it is time, the status."""
         fresh = min(snapshot.alert_count - self._told, len(snapshot.alerts))
         for alert in snapshot.alerts[len(snapshot.alerts) - fresh :]:
-            rarity = rate_in_words(alert.score, at_least=alert.at_least)
-            when, why = self._subject.when(alert.time), self._subject.reasons(alert, 2)
-            self._line(f"{when} ALERT {one_line(alert.entity)}: {why}; {rarity}")
+            when, what = self._subject.when(alert.time), self._subject.told(alert, 2)
+            if alert.phase == "open":
+                what += f"; {rate_in_words(alert.score, at_least=alert.at_least)}"
+            self._line(f"{when} {alert.phase.upper()} {one_line(alert.entity)}: {what}")
         self._told = snapshot.alert_count
         self._latest = snapshot
         if snapshot.seconds >= self._next:
@@ -145,7 +146,7 @@ class LiveView:
         table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
         table.add_column("time", no_wrap=True)
         table.add_column("entity", no_wrap=True)
-        table.add_column("how rare", no_wrap=True, justify="right")
+        table.add_column("incident", no_wrap=True)
         table.add_column("what", ratio=1, no_wrap=True, overflow="ellipsis")
         latest = list(snapshot.alerts)[-_ALERTS_SHOWN:]
         reasons = 2 if self._console.width >= 120 else 1
@@ -153,13 +154,13 @@ class LiveView:
             table.add_row(
                 self._subject.when(alert.time),
                 Text(one_line(alert.entity)),
-                rate_in_words(alert.score, at_least=alert.at_least),
-                Text(self._subject.reasons(alert, reasons)),
-                style="bold red" if alert.severity == "critical" else "yellow",
+                alert.phase,
+                Text(self._subject.told(alert, reasons)),
+                style=_style(alert),
             )
         for _ in range(_ALERTS_SHOWN - len(latest)):
             table.add_row()
-        title = f"Alerts received by webhook: {snapshot.alert_count:,}"
+        title = f"Received by webhook: {_alerts(snapshot)}"
         return Panel(table, title=title, title_align="left", border_style="red" if latest else "dim")
 
 
@@ -172,7 +173,14 @@ def _progress(snapshot: Snapshot) -> str:
 
 
 def _alerts(snapshot: Snapshot) -> str:
-    return f"{snapshot.alert_count:,} alert{'' if snapshot.alert_count == 1 else 's'}"
+    every, still_open = snapshot.incidents
+    return f"{every:,} incident{'' if every == 1 else 's'}, {still_open:,} open"
+
+
+def _style(alert: Finding) -> str:
+    if alert.phase == "resolve":
+        return "green"
+    return "bold red" if alert.severity == "critical" else "yellow"
 
 
 def _curve(snapshot: Snapshot, width: int) -> Text:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from detector.config.incidents import Incidents
 from detector.config.secrecy import shown_url
 from detector.config.sections import (
     ComputerSource,
@@ -31,7 +32,8 @@ def summary(config: Config) -> Iterator[tuple[str, str]]:
     yield "model", f"{config.model.centroids} centroids for each {whose}; {_half_life(config.model.half_life)}"
     yield "blocks", f"{config.blocks.rows} rows or {duration(config.blocks.tick)}"
     rate = f"1 in {1 / config.alerting.false_alarm_rate:,.0f} normal events"
-    yield "alerts", f"beyond {rate}; then quiet for {duration(config.alerting.cool_down)} per {_quiet(config)}"
+    yield "alerts", f"beyond {rate}"
+    yield "incidents", f"one per {_whose(config)}, {_incidents(config.incidents)}"
     for sink in config.sinks:
         yield "sink", _sink(sink, config.kafka)
     topic = f"Kafka topic {config.dead_letters.topic}, and " if config.dead_letters.topic else ""
@@ -85,8 +87,16 @@ def _half_life(half_life: HalfLife) -> str:
     return f"half-life {' or '.join(parts)}" if parts else "nothing fades"
 
 
-def _quiet(config: Config) -> str:
+def _whose(config: Config) -> str:
     return "partition" if config.events.entity is None else "entity"
+
+
+def _incidents(incidents: Incidents) -> str:
+    opening, resolve = incidents.open_after, incidents.resolve_after
+    opens = "the first anomalous row" if opening.of == 1 else f"{opening.rows} anomalous rows of {opening.of}"
+    quiet = [f"{resolve.rows:,} rows"] if resolve.rows else []
+    quiet += [duration(resolve.time)] if resolve.time else []
+    return f"from {opens} until {' or '.join(quiet)} of calm"
 
 
 def _sink(sink: Sink, kafka: Kafka) -> str:

@@ -1,4 +1,4 @@
-"""When a score becomes an alert, and where alerts go."""
+"""From which score on an event is anomalous, and where alerts go."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from detector.config.units import NUMBER, Count, HttpUrl, Networks, Seconds
 
 
 class Alerting(Section):
-    """When a score becomes an alert."""
+    """From which score on an event is anomalous."""
 
     false_alarm_rate: Annotated[float, Field(ge=1e-6, le=1e-1), NUMBER] = 1e-4
     """The share of normal events that may be flagged; an event is anomalous from score -log10 of it."""
     critical_decades: Annotated[float, Field(ge=0), NUMBER] = 2.0
-    """How many decades beyond the threshold an alert is `critical` rather than `warning`."""
-    cool_down: Seconds = 300.0
-    """After an alert of an entity, this much event time passes without another one."""
+    """How many decades beyond the threshold an incident is `critical` rather than `warning`."""
     reference: Annotated[int, Field(ge=1000), NUMBER] = 100_000
     """Recent scores of the partition, half-life in events, that a rate is judged against."""
     warm_up: Annotated[int, Field(ge=100), NUMBER] = 1_000

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from pydantic import ValidationError
 
-from detector.config.sections import Alerting, Blocks, Config, Entities, Events, Model
+from detector.config.sections import Alerting, Blocks, Config, Entities, Events, Incidents, Model
 from detector.errors import StoreError
 
 
@@ -24,12 +24,13 @@ class Detection:
     entities: Entities
     model: Model
     alerting: Alerting
+    incidents: Incidents = field(default_factory=Incidents)
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """Take the part of a whole configuration."""
         events = config.events.model_copy(update={"registry": None})
-        return cls(events, config.blocks, config.entities, config.model, config.alerting)
+        return cls(events, config.blocks, config.entities, config.model, config.alerting, config.incidents)
 
     def to_payload(self) -> dict[str, Any]:
         """Return it as plain JSON values, every setting written out, so that a later default changes no replay."""
@@ -39,6 +40,7 @@ class Detection:
             "entities": self.entities.model_dump(mode="json"),
             "model": self.model.model_dump(mode="json"),
             "alerting": self.alerting.model_dump(mode="json"),
+            "incidents": self.incidents.model_dump(mode="json"),
         }
 
     @classmethod
@@ -51,6 +53,7 @@ class Detection:
                 Entities.model_validate(payload["entities"]),
                 Model.model_validate(payload["model"]),
                 Alerting.model_validate(payload["alerting"]),
+                Incidents.model_validate(payload["incidents"]),
             )
         except (KeyError, TypeError, ValidationError) as error:
             message = (

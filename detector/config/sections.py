@@ -12,6 +12,7 @@ from pydantic import model_validator
 from detector.config.alerting import Alerting, KafkaSink, Outbox, Sink, StdoutSink, WebhookSink
 from detector.config.connection import Kafka, Registry, Sasl, Tls
 from detector.config.events import Events, Feature, Limits, Timestamp
+from detector.config.incidents import Incidents
 from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
 from detector.config.section import Secret, Section
@@ -31,6 +32,7 @@ __all__ = [
     "FileSource",
     "HalfLife",
     "Http",
+    "Incidents",
     "Kafka",
     "KafkaSink",
     "KafkaSource",
@@ -81,7 +83,9 @@ class Config(Section):
     model: Model = Model()
     """The online K-Means."""
     alerting: Alerting = Alerting()
-    """When a score becomes an alert."""
+    """From which score on an event is anomalous."""
+    incidents: Incidents = Incidents()
+    """When anomalous events open an incident, and when it resolves."""
     sinks: list[Sink] = [StdoutSink()]
     """Where alerts go."""
     outbox: Outbox = Outbox()

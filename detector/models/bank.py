@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.models.calibration import prior
+from detector.models.incident_state import state_of
 from detector.models.program import SlotStates
 from detector.models.shape import Shape
 from detector.types import Bool, Float32, Float64, Int32, Int64
@@ -34,8 +35,8 @@ class Bank:
                                             [S, 0] where nothing is smoothed
     quarantine      float64 [S, 3 + 3 D]    weight, first, last; values, sums, squares; [S, 0] where nothing is gated
     last_seen       float64 [S]             the partition's event time at the slot's last row
-    cool_until      float64 [S]             event time until which the slot raises no further alert
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
+    incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
     occupied        bool    [S]             whether the slot is anybody's
@@ -54,8 +55,8 @@ class Bank:
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
                 ("quarantine", np.float64, (gating * (3 + 3 * shape.features),)),
                 ("last_seen", np.float64),
-                ("cool_until", np.float64),
                 ("since", np.float64),
+                ("incident", state_of(shape.features)),
                 ("rows_learned", np.int64),
             ]
         )
@@ -112,9 +113,9 @@ class Bank:
         return self._slots["last_seen"]
 
     @property
-    def cool_until(self) -> Float64:
-        """Event time until which the slot raises no further alert [S]."""
-        return self._slots["cool_until"]
+    def incidents(self) -> NDArray[np.void]:
+        """What the slot keeps of its incident [S], as records."""
+        return self._slots["incident"]
 
     @property
     def since(self) -> Float64:
@@ -193,7 +194,6 @@ class Bank:
         self.sketches[slots] = prior(self.shape.features)
         self.since[slots] = np.nan
         self.seen[slots] = False
-        self.cool_until[slots] = -np.inf
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))
 

@@ -31,7 +31,7 @@ def follow(state: Float64, slots: Int64, high: Bool, times: Float64) -> Float64:
     fresh = times[order][np.minimum(np.where(unbroken, first, last_low + 1), at)]
     since = np.where(unbroken & ~np.isnan(begun), begun, fresh)
     since[~rises] = np.nan
-    lasts = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(slots) else at  # noqa: FBT003
+    lasts = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(slots) else at
     state[ordered[lasts]] = since[lasts]
     result = np.empty(len(slots))
     result[order] = since

@@ -51,7 +51,7 @@ class Filters(NamedTuple):
             *np.array(ranges, np.float64).T,
         )
 
-    def count(self, rows: Float32, expected: Float32) -> Bool:
+    def counting(self, rows: Float32, expected: Float32) -> Bool:
         """Tell which features of rows [n, D] count, by what was expected of them [n, D]; a missing one does not."""
         value, normal = rows.astype(np.float64), expected.astype(np.float64)
         gap = value - normal

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from detector.errors import StoreDamagedError
+from detector.models.incident_state import Ending
 from detector.types import Float64
 
 
@@ -22,6 +23,8 @@ class Header(msgspec.Struct, frozen=True):
     rows           float32 [n, D] rows of the open block, and their entities, "" = the whole partition
     placed         n bytes, 0 where the row found no room for its entity
     smoothed       float64 [n] smoothed scores of the open block's rows, where scores are smoothed
+    inside         n bytes, 1 where the row came within an incident of its slot
+    incidents      entities whose incidents are open, and `ending` the incidents that ended at the last boundary
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     """
 
@@ -34,6 +37,9 @@ class Header(msgspec.Struct, frozen=True):
     entities: list[str]
     placed: bytes
     smoothed: bytes
+    inside: bytes
+    incidents: list[str]
+    ending: list[Ending]
     reference: bytes
     gate_reference: bytes
 

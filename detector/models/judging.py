@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.models import drift
 from detector.models.bank import Bank
 from detector.models.blocks import Block
-from detector.models import drift
 from detector.models.calibration import exceeded, followed, scaled
 from detector.models.filtering import Filters, filtered
 from detector.models.program import StackScores
@@ -116,7 +116,7 @@ class Judging:
         distance = np.where(block.usable, scores.distance[t, :n], np.float32(np.nan))
         smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
         if self._filters is not None:
-            smoothed, shares = filtered(smoothed, shares, self._filters.count(block.rows, scores.expected[t, :n]))
+            smoothed, shares = filtered(smoothed, shares, self._filters.counting(block.rows, scores.expected[t, :n]))
         if self.alpha is not None:
             smoothed, shares = self._smooth(turn, smoothed, shares, self.alpha)
         at = scaled(smoothed, self._bank.sketches[block.slots, 0])
@@ -151,13 +151,15 @@ class Judging:
         since[seen] = drift.follow(self._bank.since, slots[seen], score[seen] > level, times[seen])
         return since
 
-    def learn(self, block: Block, scored: Scored, learned: Bool) -> None:
+    def learn(self, block: Block, scored: Scored, learned: Bool, inside: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
-        `learned` [n] tells which rows the model learns: those beyond the learning gate are none.
+        `learned` [n] tells which rows the model learns: those beyond the learning gate are none. `inside` [n] tells
+        which came within an incident of their slot: they stay out. The row that opened it counts, or leaving out
+        whatever alerts would lower the threshold, and more and more would alert.
         """
         least = _OUTLYING * self._detection.alerting.false_alarm_rate
-        normal = block.usable & (scored.rates > least) & (scored.rates <= 1.0)
+        normal = block.usable & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.smoothed, normal & seeded)

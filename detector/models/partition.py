@@ -1,13 +1,13 @@
 """The model of one partition: rows in, scores and anomalies out; a function of the log and the control records.
 
 Every row is scored at once, with the model of the last block boundary; the rows of the open block are kept and learned
-together when it is complete. Running state (event time, when a slot was last seen, cool-downs) advances once a row.
+together when it is complete. Running state (event time, when a slot was last seen, incidents) advances once a row.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -17,6 +17,8 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
 from detector.models.copying import Copying
 from detector.models.header import Header, float64
+from detector.models.incident_state import without_shares
+from detector.models.incidents import Incidents, Rules, Seen
 from detector.models.judging import Judging, Scored, smoothing_of
 from detector.models.planting import Planting
 from detector.models.program import Program
@@ -26,7 +28,7 @@ from detector.models.reference import Reference
 from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
-from detector.types import ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Rows
+from detector.types import NO_ROWS, Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Reason, Rows
 
 _UPKEEP = 64
 """Dead centroids are split and entities forgotten at every such multiple of blocks; no stack crosses one."""
@@ -51,6 +53,8 @@ class PartitionModel:
     copying: Copying
     open: Block
     judging: Judging
+    incidents: Incidents
+    _inside: Bool
     _planting: Planting
     _quarantine: Quarantine | None
 
@@ -86,6 +90,8 @@ class PartitionModel:
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
         self.open = self.open.extended(rows, slots, usable(rows, slots), self.time)
+        self._inside = np.frombuffer(saved.inside, np.bool_)
+        self.incidents.restore(saved.incidents, saved.ending)
 
     def header(self) -> bytes:
         """Return what `restore` takes, as of now."""
@@ -100,6 +106,9 @@ class PartitionModel:
             entities=[(self.slots.names[slot] if slot >= 0 else None) or WHOLE for slot in slots],
             placed=(self.open.slots >= 0).tobytes(),
             smoothed=self.judging.open_smoothed.astype("<f8").tobytes(),
+            inside=self._inside.tobytes(),
+            incidents=self.incidents.entities(),
+            ending=self.incidents.ending,
             reference=self.judging.reference.counts.astype("<f8").tobytes(),
             gate_reference=self.judging.gating.counts.astype("<f8").tobytes(),
         ).encode()
@@ -109,8 +118,12 @@ class PartitionModel:
         self._controls.extend(controls)
 
     def evict(self, before: float) -> int:
-        """Drop from memory the slots last seen before then (event time) that the store has; returns how many."""
-        return self.slots.evict(before, np.unique(self.open.slots), clean=self.copying.clean)
+        """Drop from memory the slots last seen before then (event time) that the store has; returns how many.
+
+        Those with an open incident stay: that they have fallen silent is to be noticed.
+        """
+        keep = np.union1d(self.open.slots, np.array(list(self.incidents.open), np.int64))
+        return self.slots.evict(before, keep, clean=self.copying.clean)
 
     @property
     def reference(self) -> Reference:
@@ -149,7 +162,7 @@ class PartitionModel:
         while pieces and not self._reconfigured():
             turns = self._plan(pieces, rows.entities, values, times)
             taken = turns[-1].end
-            self._run(turns, times, tally)
+            self._run(turns, rows, times, tally)
             if taken:
                 self.time = float(times[taken - 1])
         return tally.progress(taken, late=int((rows.times[:taken] < times[:taken]).sum()))
@@ -158,7 +171,7 @@ class PartitionModel:
         """Learn the open block as it is, and seed from the rows there are: for data that end, which no log does."""
         if len(self.open):
             turn = Turn(self.open, len(self.open), 0, complete=True)
-            self._run([turn], np.zeros(0), Tally(0))
+            self._run([turn], NO_ROWS, np.zeros(0), Tally(0))
         slots = self.slots.resident_slots()
         self.copying.before_change(slots)
         self._planting.seed_early(slots)
@@ -199,50 +212,49 @@ class PartitionModel:
             return np.repeat(self.slots.find([WHOLE]), end - start)
         return self.slots.find(entities[start:end])
 
-    def _run(self, turns: list[Turn], times: Float64, tally: Tally) -> None:
+    def _run(self, turns: list[Turn], rows: Rows, times: Float64, tally: Tally) -> None:
         """Score a stack and learn its complete blocks."""
         stack, called = assemble(turns, self.shape, self.bank.capacity)
         self.copying.before_change(called)
-        self._meet(turns, times, tally)
+        self._meet(turns, tally)
         scores, states = self.program(stack, self.bank.gather(called))
         if turns[0].complete:
             self.bank.scatter(called, states)
         for t, turn in enumerate(turns):
             scored = self.judging.judge(t, turn, scores)
-            self._observe(turn, scored, times, tally)
+            self._observe(turn, scored, rows, times, tally)
             if turn.complete:
                 self._learned(turn, scored)
             else:
                 self.open, self.judging.open_smoothed = turn.block, scored.smoothed
 
-    def _meet(self, turns: list[Turn], times: Float64, tally: Tally) -> None:
-        """Advance the running state by the rows that are new."""
+    def _meet(self, turns: list[Turn], tally: Tally) -> None:
+        """Let the slots see the features of the rows that are new."""
         slots = np.concatenate([turn.block.slots[turn.scored :] for turn in turns])
         rows = np.concatenate([turn.block.rows[turn.scored :] for turn in turns])
         can = np.concatenate([turn.block.usable[turn.scored :] for turn in turns])
         placed = slots != NOWHERE
-        start = turns[-1].end - len(slots)
-        self.bank.last_seen[slots[placed]] = times[start : start + len(slots)][placed]
         self.bank.pivot(slots[placed], rows[placed])
         tally.unscored["entity_limit"] += len(slots) - int(placed.sum())
         tally.unscored["few_features"] += int(placed.sum()) - int(can.sum())
 
-    def _observe(self, turn: Turn, scored: Scored, times: Float64, tally: Tally) -> None:
-        """Tell what the turn's new rows are."""
-        new, rows = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
-        rates = scored.rates[new]
-        tally.distance[rows], tally.rates[rows] = scored.distance[new], rates
-        tally.smoothed[rows] = scored.smoothed[new]
+    def _observe(self, turn: Turn, scored: Scored, rows: Rows, times: Float64, tally: Tally) -> None:
+        """Advance the running state by the turn's new rows, and tell what they are."""
+        new, here = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
+        rates, slots = scored.rates[new], turn.block.slots[new]
+        tally.distance[here], tally.rates[here] = scored.distance[new], rates
+        tally.smoothed[here] = scored.smoothed[new]
         if not len(rates):
             return
-        alerting, since = self.detection.alerting, self.judging.drifting(turn, scored, times[rows])
+        rate, alerting = self.detection.alerting.false_alarm_rate, self.detection.alerting
+        since = self.judging.drifting(turn, scored, rows.times[here])
 
         def describe(i: int) -> Anomaly:
             return scored.anomaly(
                 turn.scored + i,
                 turn.start + i,
                 since=float(since[i]),
-                threshold=-math.log10(alerting.false_alarm_rate),
+                threshold=-math.log10(rate),
                 version=self.model_version,
                 block=turn.block.number,
             )
@@ -250,14 +262,32 @@ class PartitionModel:
         rarest = int(rates.argmin())
         if rates[rarest] <= 1.0 and (tally.top is None or -math.log10(rates[rarest]) > tally.top.score):
             tally.top = describe(rarest)
-        if rates[rarest] > alerting.false_alarm_rate or self.reference.total < alerting.warm_up:
-            return
-        for i in np.flatnonzero((rates <= alerting.false_alarm_rate) & scored.warm[new]).tolist():
-            slot, time = turn.block.slots[turn.scored + i], times[turn.start + i]
-            tally.flagged.append(turn.start + i)
-            if time >= self.bank.cool_until[slot]:
-                self.bank.cool_until[slot] = time + alerting.cool_down
-                tally.anomalies.append(describe(i))
+        judged = scored.warm[new] & (rates <= 1.0)
+        flagged = judged & (rates <= rate) & (self.reference.total >= alerting.warm_up)
+        seen = Seen(
+            slots,
+            rows.offsets[here],
+            rows.rows[here],
+            rows.times[here],
+            times[here],
+            rates,
+            judged,
+            flagged,
+            scored.shares[new],
+            rate,
+            scored.least_rate,
+            describe,
+        )
+        if not turn.scored:
+            tally.transitions += self.incidents.begin_block(seen)
+        placed = slots != NOWHERE
+        self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
+        transitions, inside = self.incidents.follow(seen)
+        tally.transitions += transitions
+        tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
+        tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
+        tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
+        self._inside = np.concatenate([self._inside, inside])
 
     def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
@@ -265,7 +295,8 @@ class PartitionModel:
         gates = bank.gates[block.slots] if self._quarantine else np.zeros(len(block), np.float32)
         gated = block.usable & (gates > 0) & (scored.distance > gates)
         learned = block.usable & ~gated
-        self.judging.learn(block, scored, learned)
+        self.judging.learn(block, scored, learned, self._inside)
+        self._inside = np.zeros(0, np.bool_)
         if self._quarantine is not None and gated.any():
             self._quarantine.add(block.slots[gated], block.rows[gated], block.time)
         slots = block.slots[learned]
@@ -292,6 +323,7 @@ class PartitionModel:
     def _forget(self, before: float) -> None:
         stale = self.slots.stale(before)
         self.copying.before_change(stale)
+        self.incidents.end(stale.tolist(), Reason.FORGOTTEN)
         self.copying.forgotten += self.slots.forget(before)
         self.copying.released(stale)
 
@@ -312,13 +344,19 @@ class PartitionModel:
             self.program, self.shape = self._programs(detection), shape_of(detection)
             self.bank.shape = self.shape
             self.judging.configure(detection)
+            self.incidents.rules = Rules.of(detection)
             self._planting.rules, self._planting.alpha = rules_of(detection), self.judging.alpha
             self.slots.limit = detection.entities.limit
         elif detection != self.detection:
             unsaved = self.copying.rest()
             forgotten = [*self.copying.forgotten, *self.slots.resident, *self.slots.evicted]
             self.model_version += 1
+            self.incidents.end(list(self.incidents.open), Reason.FORGOTTEN)
+            ending = self.incidents.ending
+            if detection.events.features != self.detection.events.features:
+                ending = [without_shares(each) for each in ending]
             self._begin_cold(detection, self.open.number)
+            self.incidents.ending = ending
             self.copying.resume(unsaved, forgotten)
 
     def _begin_cold(self, detection: Detection, number: int) -> None:
@@ -333,4 +371,6 @@ class PartitionModel:
         self._planting = Planting(self.partition, self.bank, self.slots, rules, alpha)
         self._quarantine = Quarantine(self.bank, self._planting) if gating else None
         self.copying = Copying(self.bank, self.slots)
+        self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
+        self._inside = np.zeros(0, np.bool_)
         self.open = Block.empty(number, self.shape.features, self.time)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detector.types import Float32, Float64, Int64
+from detector.types import Float32, Float64, Int64, Phase, Position, Reason, Severity
 
 UNSCORED = 2.0
 """Stands for the rate of a row that is not scored."""
@@ -15,14 +15,14 @@ UNSCORED = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """A row whose score reached the threshold, outside the cool-down of its slot.
+    """A row as the model sees it.
 
     row        its number in the Rows given
     since      event time since which the scores of its slot are high; NaN where the row's is not
     threshold  the score from which on rows are anomalous
     block      number of the block whose model scored it, and that model's version
-    expected   float32 [D] coordinates of the nearest centroid
-    parts      float32 [D] features' parts of the squared distance, before it is rescaled for missing ones
+    expected   float32 [D] coordinates of the centroid that explains it
+    parts      float32 [D] features' parts of what the score is made of: their ratio counts
     """
 
     row: int
@@ -39,16 +39,56 @@ class Anomaly:
 
 
 @dataclass(frozen=True, slots=True)
+class Transition:
+    """An incident opened, was updated, or resolved.
+
+    kind      what the incident is about: `anomaly`
+    reason    why it was updated or resolved; None where it opened
+    entity    whose it is; None where the configuration names no entity field
+    position  of the row that tells it: the entity's own; or, where the entity has none at hand (it stopped, or was
+              forgotten), the first row of the next block, whosever it is
+    time      that row's event time, epoch seconds: its own where it is the entity's, else the partition's
+    first     position of the row that opened the incident: its id is made of it
+    sequence  number of this message of the incident, from 1
+    start     event time of the row that opened it
+    duration  event time of the partition since then, seconds
+    peak      its highest score so far, `at_least` that where the reference supported no more
+    count     anomalous rows so far, from the one that opened it on
+    shares    float64 [D]  features' shares of the squared distance, mean of those rows; 0 where not known any more
+    anomaly   the row itself where it is the entity's own, else None
+    """
+
+    kind: str
+    phase: Phase
+    reason: Reason | None
+    entity: str | None
+    position: Position
+    time: float
+    severity: Severity
+    first: Position
+    sequence: int
+    start: float
+    duration: float
+    peak: float
+    peak_at_least: bool
+    count: int
+    shares: Float64
+    anomaly: Anomaly | None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """What `advance` did with the first `taken` of the rows given.
 
-    distance   float32 [taken]  NaN where the row was not scored: `unscored` counts those by reason
-    smoothed   float64 [taken]  the distance as smoothed over the slot's rows, where that is asked for; likewise
-    score      float64 [taken]  likewise
-    flagged    int64   [a]      numbers of the anomalous rows, in order
-    anomalies  those of them outside a cool-down
-    top        the row with the highest score, anomalous or not; None where none was scored
-    late       rows behind their partition's event time
+    distance    float32 [taken]  NaN where the row was not scored: `unscored` counts those by reason
+    smoothed    float64 [taken]  the distance as smoothed over the slot's rows, where that is asked for; likewise
+    score       float64 [taken]  likewise
+    flagged     int64   [a]      numbers of the anomalous rows, in order
+    critical    how many of them are so far out that they are critical
+    transitions what happened to incidents, in log order
+    suppressed  anomalous rows that gave no message, by reason
+    top         the row with the highest score, anomalous or not; None where none was scored
+    late        rows behind their partition's event time
     """
 
     taken: int
@@ -56,7 +96,9 @@ class Progress:
     smoothed: Float64
     score: Float64
     flagged: Int64
-    anomalies: list[Anomaly]
+    critical: int
+    transitions: list[Transition]
+    suppressed: Counter[str]
     top: Anomaly | None
     unscored: Counter[str]
     late: int
@@ -70,7 +112,9 @@ class Tally:
         self.smoothed = np.full(rows, np.nan)
         self.rates = np.full(rows, UNSCORED)
         self.flagged: list[int] = []
-        self.anomalies: list[Anomaly] = []
+        self.critical = 0
+        self.transitions: list[Transition] = []
+        self.suppressed: Counter[str] = Counter()
         self.top: Anomaly | None = None
         self.unscored: Counter[str] = Counter()
 
@@ -87,7 +131,9 @@ class Tally:
             self.smoothed[:taken],
             score,
             flagged,
-            self.anomalies,
+            self.critical,
+            self.transitions,
+            self.suppressed,
             self.top,
             unscored,
             late,

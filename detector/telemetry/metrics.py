@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import choose_encoder
 
 from detector.telemetry.histogram import ArrayHistogram
-from detector.types import Partition, RejectReason
+from detector.types import Partition, Reason, RejectReason, Severity
 from detector.version import __version__
 
 _PARTITION = ("topic", "partition")
@@ -66,8 +66,8 @@ class Metrics:
 
     def _add_model(self) -> None:
         self.anomalies = self._counter("anomalies", "Rows at or above the threshold", "severity")
-        for severity in ("warning", "critical"):
-            self.anomalies.labels(severity)
+        for severity in Severity:
+            self.anomalies.labels(severity.value)
         self.anomaly_score = ArrayHistogram(
             "detector_anomaly_score",
             "Scores: -log10 of the expected share of normal events at least this far out",
@@ -85,8 +85,20 @@ class Metrics:
         self.set_model_version(0)
 
     def _add_alerts(self) -> None:
+        self.incidents = self._counter("incidents", "Incidents, by the severity with which they opened", "severity")
+        self.incidents_open = self._gauge(
+            "incidents_open", "Incidents that are open, by their severity now", "severity"
+        )
+        for severity in Severity:
+            self.incidents.labels(severity.value)
+            self.incidents_open.labels(severity.value)
+        self.incidents_resolved = self._counter("incidents_resolved", "Incidents that are over", "reason")
+        for reason in (Reason.RECOVERED, Reason.NO_DATA, Reason.FORGOTTEN):
+            self.incidents_resolved.labels(reason.value)
         self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")
-        self.alerts_suppressed = self._counter("alerts_suppressed", "Anomalous rows that raised no alert", "reason")
+        self.alerts_suppressed = self._counter(
+            "alerts_suppressed", "Anomalous rows that raised no alert of their own", "reason"
+        )
         self.deliveries = self._counter("deliveries", "Attempts to deliver", "sink", "code")
         self.delivery_duration_seconds = self._histogram(
             "delivery_duration_seconds",

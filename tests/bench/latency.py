@@ -228,7 +228,7 @@ def main() -> None:
         print(json.dumps(reading.result()))
         return
     if given.rate * given.seconds > FAR_EVERY * ENTITIES:
-        say("more anomalies than entities: some will fall into a cool-down")
+        say("more anomalies than entities: some will fall into an open incident")
     about = machine()
     print(about)
     results = {}

@@ -28,7 +28,7 @@ LEARNED = 200 * ENTITIES
 WARM_UP_SECONDS = 5.0
 MILLION = 1_000_000
 _BEFORE_SECONDS = 1200
-"""What is learned lies so long before what is measured that no cool-down of it lasts."""
+"""What is learned lies so long before what is measured that no incident of it is open any more."""
 _MARK = [("far", b"1")]
 
 Send = Callable[[int, bytes, list[tuple[str, bytes]]], object]

@@ -11,7 +11,7 @@ import pytest
 from detector.alerts.kafka import KafkaSink, alert_message, dead_letter_message
 from detector.config import sections
 from detector.types import Outcome
-from tests.support.alerts import dead_letter, dead_letter_entry, entry
+from tests.support.alerts import alert, dead_letter, dead_letter_entry, entry
 from tests.support.broker import Broker, Cluster
 from tests.support.kafka_topic import read_all
 
@@ -72,7 +72,14 @@ def test_an_alert_is_keyed_by_entity_or_else_by_partition(broker: Cluster, make:
     sink.deliver_all([(entry("out", 1), 1), (entry("out", 2, entity=None), 1)])
     first, second = read_all(broker.bootstrap, topic)
     assert (first.key, second.key) == (b"host-7", b"metrics/3")
-    assert dict(first.headers) == {"id": entry("out", 1).id.encode(), "kind": b"anomaly", "schema": b"1"}
+    made = alert(1)
+    assert dict(first.headers) == {
+        "id": made.id.encode(),
+        "incident": made.incident.id.encode(),
+        "phase": b"open",
+        "kind": b"anomaly",
+        "schema": b"2",
+    }
 
 
 def test_a_record_that_is_too_large_is_refused_and_takes_no_other_along(broker: Cluster, make: MakeSink) -> None:

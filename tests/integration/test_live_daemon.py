@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from detector.sources.readings import UNITS
 from tests.integration.test_cli import SLOW_TO_IMPORT, detector, imported_by
-from tests.support.daemon import Daemon
+from tests.support.daemon import PATIENCE, Daemon
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +57,21 @@ def test_where_no_daemon_runs_it_is_said_with_what_to_do(tmp_path: Path) -> None
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"{tmp_path}: no daemon runs here: start it with `detector run`")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_service_manager_hears_of_every_turn(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
+        daemon = Daemon(tmp_path / "daemon", {"NOTIFY_SOCKET": str(tmp_path / "notify")}, {"sinks": []})
+        daemon.replace({"source": {"kind": "computer"}, "events": {"features": list(UNITS), "entity": "entity"}})
+        try:
+            daemon.start()
+            assert manager.recv(100) == b"READY=1"
+            assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+            daemon.send(signal.SIGTERM)
+            while (heard := manager.recv(100)) != b"STOPPING=1":
+                assert heard == b"WATCHDOG=1"
+            assert daemon.wait(PATIENCE) == 0
+        finally:
+            daemon.kill()

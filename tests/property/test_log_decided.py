@@ -32,13 +32,17 @@ def detection(**changes: Any) -> Detection:
         "blocks": {"rows": 16, "tick": 10},
         "entities": {"limit": 6, "evict_after": 20, "forget_after": 600},
         "model": {"centroids": 3, "seed_rows": 8, "warm_up": 8, "half_life": {"events": 200, "time": 3000}},
-        "alerting": {"false_alarm_rate": 0.05, "warm_up": 100, "reference": 2000, "cool_down": 15},
+        "alerting": {"false_alarm_rate": 0.05, "warm_up": 100, "reference": 2000},
+        "incidents": {"resolve_after": {"rows": 4, "time": 15}, "repeat_interval": 8, "no_data_after": 60},
     } | changes
     return Detection.of(Config.model_validate(settings))
 
 
 FIRST = detection()
-SAME_FORM = detection(alerting={"false_alarm_rate": 0.1, "warm_up": 100, "reference": 1000, "cool_down": 5})
+SAME_FORM = detection(
+    alerting={"false_alarm_rate": 0.1, "warm_up": 100, "reference": 1000, "critical_decades": 0.5},
+    incidents={"open_after": {"rows": 2, "of": 5}, "resolve_after": 60, "no_data_after": None},
+)
 OTHER_FORM = detection(model={"centroids": 2, "seed_rows": 8, "warm_up": 8})
 
 
@@ -224,6 +228,16 @@ def test_the_test_log_goes_through_everything() -> None:
     assert sum(sink == "sink" for sink, _ in entries) > 10
     assert sum(sink == "dead_letters" for sink, _ in entries) > 5
     assert len(scores) > 1000
+
+
+def test_incidents_end_in_every_way() -> None:
+    log, reasons = write_log(1, 300), set()
+    for first, change in ((FIRST, OTHER_FORM), (METRICS, FIRST), (FIRST, SAME_FORM)):
+        store, _ = undisturbed(fresh(log), first, change, 60)
+        reasons |= {
+            json.loads(body)["reason"] for (sink, _), body in outbox(store, PARTITIONS).items() if sink == "sink"
+        }
+    assert reasons == {None, "severity", "repeat", "recovered", "no_data", "forgotten"}
 
 
 def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:

@@ -8,37 +8,79 @@ from dataclasses import replace
 from typing import Any
 
 from detector.alerts import body, dead_letters
-from detector.alerts.ids import alert_id
-from detector.types import Alert, DeadLetter, FeatureShare, OutboxEntry, Partition, Position
+from detector.alerts.ids import alert_id, message_id
+from detector.types import (
+    Alert,
+    DeadLetter,
+    FeatureShare,
+    Finding,
+    Incident,
+    OutboxEntry,
+    Partition,
+    Phase,
+    Position,
+    Reason,
+    Severity,
+)
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PARTITION = Partition("metrics", 3)
+FINDING = Finding(
+    score=4.0,
+    at_least=False,
+    distance=12.5,
+    threshold=3.5,
+    since=1795413922.25 - 90.0,
+    model_version=1,
+    block=812,
+    centroid=5,
+    features=(
+        FeatureShare("cpu", 97.1, 31.2, 0.83),
+        FeatureShare("memory", None, 55.0, 0.0),
+        FeatureShare("load", 3.5, 1.25, 0.17),
+    ),
+)
 
 
 def alert(offset: int = 17, **changes: Any) -> Alert:
     """Return an alert as detection would write it."""
     position = Position(offset, 2)
+    incident = alert_id("topic-id", PARTITION, position, "anomaly")
     made = Alert(
-        id=alert_id("topic-id", PARTITION, position, body.KIND),
+        id=message_id(incident, 1),
+        kind="anomaly",
+        phase=Phase.OPEN,
+        reason=None,
+        severity=Severity.WARNING,
         partition=PARTITION,
         position=position,
         entity="host-7",
         time=1795413922.25,
-        score=4.0,
-        at_least=False,
-        distance=12.5,
-        threshold=3.5,
-        severity="warning",
-        model_version=1,
-        block=812,
-        centroid=5,
-        features=(
-            FeatureShare("cpu", 97.1, 31.2, 0.83),
-            FeatureShare("memory", None, 55.0, 0.0),
-            FeatureShare("load", 3.5, 1.25, 0.17),
+        incident=Incident(
+            id=incident,
+            sequence=1,
+            start=1795413922.25,
+            duration=0.0,
+            peak=4.0,
+            peak_at_least=False,
+            count=1,
+            shares=(0.83, 0.0, 0.17),
         ),
+        finding=FINDING,
+        names=("cpu", "memory", "load"),
     )
     return replace(made, **changes)
+
+
+def ended(reason: Reason, offset: int = 17, **changes: Any) -> Alert:
+    """Return the last alert of the incident that `alert` opened, 12 minutes later."""
+    opened = alert(offset)
+    incident = replace(
+        opened.incident, sequence=2, duration=720.0, peak=6.0, peak_at_least=True, count=31, shares=(0.25, 0.25, 0.5)
+    )
+    id_ = message_id(incident.id, 2)
+    resolved = replace(opened, id=id_, phase=Phase.RESOLVE, reason=reason, incident=incident, time=opened.time + 720)
+    return replace(resolved, **{"finding": None, **changes})
 
 
 def entry(sink: str, offset: int = 17, **changes: Any) -> OutboxEntry:

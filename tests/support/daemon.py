@@ -24,7 +24,8 @@ PATIENCE = 90.0
 NOT_SHIPPED: dict[str, Any] = {
     "blocks": {"rows": 64},
     "model": {"centroids": 4, "seed_rows": 16, "warm_up": 32},
-    "alerting": {"false_alarm_rate": 0.01, "warm_up": 200, "cool_down": "2s"},
+    "alerting": {"false_alarm_rate": 0.01, "warm_up": 200},
+    "incidents": {"resolve_after": "2s"},
     "checkpoint": {"interval": "200ms"},
 }
 """Beside it tests run what is shipped: a model that learns from a few hundred events, and frequent checkpoints."""

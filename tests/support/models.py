@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detector.config.detection import Detection
-from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
+from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Incidents, Model
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, SlotStates, Stack
 from detector.models.shape import STACK, Rules, Shape, rules_of, shape_of
@@ -31,6 +31,7 @@ def small(
     tick: float = 10.0,
     entities: Entities | None = None,
     alerting: Alerting | None = None,
+    incidents: dict[str, Any] | None = None,
     **model: Any,
 ) -> Detection:
     """Return a configuration small enough that blocks, seeding, upkeep and alerts all happen within 1,000 rows."""
@@ -45,7 +46,8 @@ def small(
             warm_up=warm_up,
             **{"members": 1, "mass": 1.0, "scale": "total", **model},
         ),
-        alerting or Alerting(false_alarm_rate=1e-2, cool_down=5.0, reference=1000, warm_up=100),
+        alerting or Alerting(false_alarm_rate=1e-2, reference=1000, warm_up=100),
+        Incidents.model_validate(incidents or {"resolve_after": 5.0}),
     )
 
 

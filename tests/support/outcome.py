@@ -15,8 +15,11 @@ from tests.support.receiver import LOOPBACK, Receiver
 Messages = dict[str, Any]
 """What was delivered, by id."""
 
-SENSITIVE = {"false_alarm_rate": 0.05, "warm_up": 200, "cool_down": "1s"}
+SENSITIVE = {"false_alarm_rate": 0.05, "warm_up": 200}
 """Every twentieth event is anomalous: there are always alerts under way."""
+
+BRIEF = {"resolve_after": "1s", "repeat_interval": "3s", "no_data_after": "10s"}
+"""Incidents open, are updated and resolve all the time."""
 
 
 class Outcome(NamedTuple):
@@ -37,7 +40,7 @@ class Watched:
         self.topics = [feed.cluster.create_topic(f"{self.group}-{stem}") for stem in ("alerts", "dead")]
         webhook = {"kind": "webhook", "url": "${DETECTOR_WEBHOOK_URL}", "allow_networks": LOOPBACK}
         sinks = [{"kind": "stdout"}, webhook, {"kind": "kafka", "topic": self.topics[0]}]
-        self.settings = {"source": source, "sinks": sinks, "alerting": SENSITIVE}
+        self.settings = {"source": source, "sinks": sinks, "alerting": SENSITIVE, "incidents": BRIEF}
         self.environ = {"DETECTOR_GROUP": self.group, "DETECTOR_DEAD_LETTER_TOPIC": self.topics[1]}
         self.environ["DETECTOR_WEBHOOK_URL"] = receiver.url
         self.daemon: Daemon = new_daemon(feed.cluster, feed.topic, self.settings, **self.environ)

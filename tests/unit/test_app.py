@@ -36,7 +36,8 @@ ISSUED = (
     "blocked{reason} scoring_duration_seconds batch_size_events anomalies_total{severity} anomaly_score "
     "centroids_active centroid_reseeds_total entities_active entities_evicted_total entities_warming_up "
     "model_info{version} checkpoint_duration_seconds checkpoint_bytes checkpoint_last_success_timestamp_seconds "
-    "alerts_total{state} alerts_suppressed_total{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
+    "alerts_total{state} alerts_suppressed_total{reason} incidents_total{severity} incidents_open{severity} "
+    "incidents_resolved_total{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
     "outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
     "loop_age_seconds store_free_bytes store_size_bytes"
 )
@@ -56,7 +57,8 @@ def configuration(folder: Path, **sections: Any) -> Config:
         "blocks": {"rows": 16},
         "entities": {"limit": 4, "evict_after": 60.0},
         "model": {"centroids": 4, "seed_rows": 24, "warm_up": 20, "half_life": {"events": 500}},
-        "alerting": {"false_alarm_rate": 1e-2, "cool_down": 5.0, "reference": 1000, "warm_up": 100},
+        "alerting": {"false_alarm_rate": 1e-2, "reference": 1000, "warm_up": 100},
+        "incidents": {"resolve_after": 5.0},
         "sinks": [],
         "store": {"path": folder / "store"},
         "http": {"port": 0},
@@ -151,11 +153,15 @@ def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -
     assert samples["scoring_duration_seconds_count"] == samples["batch_size_events_count"]
     unscored = sum(found(samples, "events_unscored_total", ["reason"]).values())
     assert samples["anomaly_score_count"] == samples["events_consumed_total"] - unscored > 1000
-    raised, suppressed = samples['alerts_total{state="raised"}'], samples['alerts_suppressed_total{reason="cool_down"}']
+    raised = samples['alerts_total{state="raised"}']
     flagged = samples['anomalies_total{severity="warning"}'] + samples['anomalies_total{severity="critical"}']
-    assert raised + suppressed == flagged
-    assert raised > 2
-    assert suppressed > 2
+    within = samples['alerts_suppressed_total{reason="within_incident"}']
+    opened = sum(found(samples, "incidents_total", ["severity"]).values())
+    still_open = sum(found(samples, "incidents_open", ["severity"]).values())
+    resolved = sum(found(samples, "incidents_resolved_total", ["reason"]).values())
+    assert opened == resolved + still_open > 2
+    assert raised >= opened + resolved
+    assert flagged >= opened + within > opened
     assert samples['deliveries_total{code="204",sink="webhook"}'] == raised == delivered
     assert samples['delivery_duration_seconds_count{sink="webhook"}'] == delivered
     assert samples['outbox_alerts{sink="webhook"}'] == 0

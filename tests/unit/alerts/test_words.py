@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from detector.alerts.words import rate_in_words, score_in_words, summary
-from detector.types import FeatureShare
-from tests.support.alerts import alert
+from detector.alerts.words import rate_in_words, score_in_words, summary, time_in_words
+from detector.types import FeatureShare, Phase, Reason, Severity
+from tests.support.alerts import FINDING, alert, ended
 
 
 @pytest.mark.parametrize(
@@ -61,5 +63,39 @@ def test_what_comes_from_outside_cannot_break_the_line() -> None:
     ],
 )
 def test_numbers_are_short_at_every_size(value: float, text: str) -> None:
-    made = alert(features=(FeatureShare("x", value, 5.0, 1.0),))
+    made = alert(finding=replace(FINDING, features=(FeatureShare("x", value, 5.0, 1.0),)))
     assert f": x {text} (expected 5), 100 % of" in summary(made, {})
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (Reason.RECOVERED, "host-7: back to normal after 12 min; "),
+        (Reason.NO_DATA, "host-7: resolved after 12 min, as it sends nothing any more; "),
+        (Reason.FORGOTTEN, "host-7: resolved after 12 min, as what was learned of it is gone; "),
+        (Reason.REPEAT, "host-7: still anomalous after 12 min; "),
+    ],
+)
+def test_the_summary_of_what_lasted_tells_the_incident_as_a_whole(reason: Reason, words: str) -> None:
+    whole = "31 anomalous events, mostly load (50 % of the distance), at worst at most 1 in 1,000,000"
+    assert summary(ended(reason), {}) == words + whole.replace("at worst at most", "at worst")
+
+
+def test_an_incident_that_becomes_critical_says_so_and_why() -> None:
+    made = ended(Reason.SEVERITY, phase=Phase.UPDATE, severity=Severity.CRITICAL, finding=FINDING)
+    assert summary(made, {}).startswith("host-7: critical after 12 min: cpu 97.1 (expected 31.2), 83 % of the distance")
+
+
+def test_of_one_event_and_of_features_that_have_changed_no_more_is_told_than_is_known() -> None:
+    incident = replace(alert().incident, duration=45.2, shares=(0.0, 0.0, 0.0))
+    made = ended(Reason.RECOVERED, incident=incident)
+    assert summary(made, {}) == "host-7: back to normal after 45 s; 1 anomalous event, at worst 1 in 10,000"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 s"), (119.4, "119 s"), (150.0, "2.5 min"), (7199.0, "120 min"), (12_600.0, "3.5 h"), (2e5, "2.31 d"),
+     (1e9, "11,574 d")],
+)  # fmt: skip
+def test_spans_of_time_are_told_to_three_digits(seconds: float, words: str) -> None:
+    assert time_in_words(seconds) == words

@@ -6,23 +6,31 @@ import pytest
 
 from detector.alerts.body import encode
 from detector.cli.demo_snapshot import Finding, Subject, quantity, received, top_features
-from detector.types import Alert, FeatureShare, Partition, Position
+from detector.types import Alert, FeatureShare, Incident, Partition, Phase, Position, Reason, Severity
+from detector.types import Finding as RowFinding
 
 ALERT = Alert(
-    id="0" * 32,
+    id=f"{'0' * 32}-1",
+    kind="anomaly",
+    phase=Phase.OPEN,
+    reason=None,
+    severity=Severity.CRITICAL,
     partition=Partition("computer", 0),
     position=Position(7, 1),
     entity="cpu0",
     time=1_795_422_884.5,
-    score=4.0,
-    at_least=False,
-    distance=9.0,
-    threshold=3.0,
-    severity="critical",
-    model_version=1,
-    block=3,
-    centroid=2,
-    features=(FeatureShare("user", 97.0, 12.0, 0.9), FeatureShare("swap", None, 0.5, 0.1)),
+    incident=Incident("0" * 32, 1, 1_795_422_884.5, 0.0, 4.0, False, 1, (0.9, 0.1)),  # noqa: FBT003
+    finding=RowFinding(
+        score=4.0,
+        at_least=False,
+        distance=9.0,
+        threshold=3.0,
+        model_version=1,
+        block=3,
+        centroid=2,
+        features=(FeatureShare("user", 97.0, 12.0, 0.9), FeatureShare("swap", None, 0.5, 0.1)),
+    ),
+    names=("user", "swap"),
 )
 
 
@@ -53,7 +61,27 @@ def test_a_quantity_has_three_digits_and_its_unit(value: float | None, unit: str
 
 def test_what_is_received_is_what_was_sent() -> None:
     finding = received(msgspec.json.decode(encode(ALERT)))
-    assert finding == Finding(ALERT.time, "cpu0", 4.0, at_least=False, features=ALERT.features, severity="critical")
+    assert ALERT.finding is not None
+    assert finding == Finding(
+        ALERT.time,
+        "cpu0",
+        4.0,
+        at_least=False,
+        features=ALERT.finding.features,
+        severity="critical",
+        incident="0" * 32,
+        start=ALERT.time,
+        what="user 97 (expected 12), 90 % of the distance; 1 in 10,000",
+    )
+
+
+def test_the_end_of_an_incident_is_told_without_a_row_of_its_own() -> None:
+    incident = replace(ALERT.incident, sequence=2, duration=30.0)
+    ended = replace(ALERT, phase=Phase.RESOLVE, reason=Reason.NO_DATA, finding=None, incident=incident)
+    finding = received(msgspec.json.decode(encode(ended)))
+    assert (finding.phase, finding.score, finding.features) == ("resolve", 4.0, ())
+    told = Subject("demo", {}).told(finding, 2)
+    assert told.startswith("resolved after 30 s, as it sends nothing any more; 1 anomalous event, mostly user")
 
 
 def test_an_alert_without_an_entity_goes_by_its_partition() -> None:

@@ -55,16 +55,16 @@ def test_a_terminal_that_cannot_draw_gets_lines(monkeypatch: pytest.MonkeyPatch)
 def test_the_picture_shows_rate_score_top_features_and_alerts() -> None:
     snapshot = replace(
         EMPTY, seconds=72.4, state="watching", events=1234, events_per_second=34.2, entities=6, scores=(0.5, 5.0, 0.7),
-        top=NET, alerts=(CPU, NET), alert_count=12,
+        top=NET, alerts=(CPU, NET), alert_count=12, incidents=(9, 2),
     )  # fmt: skip
     text = _shown(snapshot)
     assert "1:12  1,234 events, 34 events/s, 6 entities, watching" in text
     assert "score ▁▇▁ 0.7 (alerts from 4.0)" in text
     assert "net/[red] at 02:00:00: at most 1 in 1,000,000 (score at least 6.0)" in text
     assert "received  5 MB/s  expected 1 kB/s" in text
-    assert "Alerts received by webhook: 12" in text
-    alerts = " ".join(text[text.index("Alerts received") :].split())
-    assert "01:00:00 cpu0 1 in 10,000 user 97 % (expected 12 %)" in alerts
+    assert "Received by webhook: 9 incidents, 2 open" in text
+    alerts = " ".join(text[text.index("Received by webhook") :].split())
+    assert "01:00:00 cpu0 open user 97 % (expected 12 %)" in alerts
     assert alerts.index("net/[red]") < alerts.index("cpu0")
 
 
@@ -98,22 +98,24 @@ def _lines(*snapshots: Snapshot) -> list[str]:
     return out.getvalue().splitlines()
 
 
-def test_lines_tell_each_alert_once_and_uncut() -> None:
+def test_lines_tell_each_message_once_and_uncut() -> None:
     first = replace(EMPTY, seconds=1.0, alerts=(CPU,), alert_count=1)
-    second = replace(EMPTY, seconds=2.0, alerts=(CPU, NET), alert_count=2)
-    told = [line for line in _lines(EMPTY, first, first, second, second) if "ALERT" in line]
+    over = replace(CPU, time=3660.0, phase="resolve", what="back to normal after 60 s")
+    second = replace(EMPTY, seconds=2.0, alerts=(CPU, NET, over), alert_count=3)
+    told = [line for line in _lines(EMPTY, first, first, second, second) if "OPEN" in line or "RESOLVE" in line]
     assert told == [
-        "01:00:00 ALERT cpu0: user 97 % (expected 12 %); 1 in 10,000",
-        "02:00:00 ALERT net/[red]: received 5 MB/s (expected 1 kB/s); at most 1 in 1,000,000",
+        "01:00:00 OPEN cpu0: user 97 % (expected 12 %); 1 in 10,000",
+        "02:00:00 OPEN net/[red]: received 5 MB/s (expected 1 kB/s); at most 1 in 1,000,000",
+        "01:01:00 RESOLVE cpu0: back to normal after 60 s",
     ]
 
 
 def test_lines_tell_how_things_stand_every_five_seconds_and_at_the_end() -> None:
     snapshots = [replace(EMPTY, seconds=float(s), events=s, scores=(1.0, 2.5)) for s in range(8)]
     assert _lines(*snapshots)[1:] == [
-        "0:00  0 events, 0 events/s, 0 entities, learning, highest score of late 2.5, 0 alerts",
-        "0:05  5 events, 0 events/s, 0 entities, learning, highest score of late 2.5, 0 alerts",
-        "0:07  7 events, 0 events/s, 0 entities, learning, highest score of late 2.5, 0 alerts",
+        "0:00  0 events, 0 events/s, 0 entities, learning, highest score of late 2.5, 0 incidents, 0 open",
+        "0:05  5 events, 0 events/s, 0 entities, learning, highest score of late 2.5, 0 incidents, 0 open",
+        "0:07  7 events, 0 events/s, 0 entities, learning, highest score of late 2.5, 0 incidents, 0 open",
     ]
 
 

@@ -43,7 +43,8 @@ def test_it_says_what_the_daemon_would_do() -> None:
         ),
         ("model", "16 centroids for each entity (host) of each partition; half-life 200,000 rows or 7 d"),
         ("blocks", "256 rows or 10 s"),
-        ("alerts", "beyond 1 in 10,000 normal events; then quiet for 5 min per entity"),
+        ("alerts", "beyond 1 in 10,000 normal events"),
+        ("incidents", "one per entity, from the first anomalous row until 5 min of calm"),
         ("sink", "hook: webhook https://hooks.example.com, signed"),
         ("sink", "kafka: Kafka topic alerts at a:1, b:2 (TLS and SASL PLAIN)"),
         ("sink", "stdout: standard output"),
@@ -69,8 +70,14 @@ def test_every_source_has_its_words(source: str, said: str) -> None:
     found = dict(summarised(f"source: {source}\nevents: {{features: [x]}}\nhttp: {{enabled: false}}\n"))
     assert found["source"] == said
     assert found["model"].startswith("16 centroids for each partition;")
-    assert found["alerts"].endswith("quiet for 5 min per partition")
+    assert found["incidents"].startswith("one per partition,")
     assert found["http"] == "none"
+
+
+def test_it_says_when_an_incident_opens_and_resolves() -> None:
+    settings = "{open_after: {rows: 2, of: 5}, resolve_after: {rows: 1000, time: 1h}}"
+    found = dict(summarised(f"source: {{kind: computer}}\nevents: {{features: [x]}}\nincidents: {settings}\n"))
+    assert found["incidents"] == "one per partition, from 2 anomalous rows of 5 until 1,000 rows or 1 h of calm"
 
 
 @pytest.mark.parametrize(

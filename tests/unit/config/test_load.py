@@ -40,14 +40,14 @@ def test_a_section_with_nothing_under_it_has_its_defaults() -> None:
 
 
 def test_an_unknown_key_names_file_line_path_and_the_nearest_key() -> None:
-    assert refused(SMALLEST + "alerting:\n  cool_dwn: 5m\n") == [
-        "config.yaml:7: alerting.cool_dwn: unknown key, did you mean `cool_down`?"
+    assert refused(SMALLEST + "incidents:\n  repeat_intrval: 5m\n") == [
+        "config.yaml:7: incidents.repeat_intrval: unknown key, did you mean `repeat_interval`?"
     ]
 
 
 def test_a_key_in_the_wrong_section_is_told_where_it_belongs() -> None:
-    assert refused(SMALLEST + "model:\n  cool_down: 5m\n") == [
-        "config.yaml:7: model.cool_down: unknown key here; it belongs to `alerting`"
+    assert refused(SMALLEST + "model:\n  repeat_interval: 5m\n") == [
+        "config.yaml:7: model.repeat_interval: unknown key here; it belongs to `incidents`"
     ]
 
 
@@ -91,7 +91,7 @@ def test_a_missing_key_says_what_it_means() -> None:
         ("model:\n  centroids: 1.5", "model.centroids: found `1.5`, expected a whole number"),
         ("model:\n  centroids: [1]", "model.centroids: found a list of 1, expected a whole number"),
         ("alerting:\n  false_alarm_rate: .nan", "alerting.false_alarm_rate: found `nan`, expected a finite number"),
-        ("alerting:\n  cool_down: .inf", "alerting.cool_down: found `inf`, expected a finite duration"),
+        ("incidents:\n  repeat_interval: .inf", "incidents.repeat_interval: found `inf`, expected a finite duration"),
         (
             "log:\n  level: loud",
             "log.level: found `loud`, expected 'debug', 'info', 'warning' or 'error'",

@@ -13,10 +13,10 @@ VALUE = {
 
 
 @pytest.mark.parametrize(
-    ("given", "meant"), [("cool_dwn", "cool_down"), ("Cool-Down", "cool_down"), ("reference", None)]
+    ("given", "meant"), [("promote_aftr", "promote_after"), ("Promote-After", "promote_after"), ("reference", None)]
 )
 def test_the_nearest_name_is_found(given: str, meant: str | None) -> None:
-    assert nearest(given, ["cool_down", "warm_up"]) == meant
+    assert nearest(given, ["promote_after", "warm_up"]) == meant
 
 
 def test_a_key_is_found_wherever_it_is_known() -> None:

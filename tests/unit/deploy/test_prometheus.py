@@ -30,7 +30,12 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("check", "rules", "rules.yaml"), ("check", "config", "prometheus.yaml"), ("test", "rules", "rules.test.yaml")],
+    [
+        ("check", "rules", "rules.yaml"),
+        ("check", "config", "prometheus.yaml"),
+        ("check", "config", "compose.yaml"),
+        ("test", "rules", "rules.test.yaml"),
+    ],
 )
 def test_promtool_finds_nothing_wrong(arguments: tuple[str, ...]) -> None:
     done = promtool(*arguments)

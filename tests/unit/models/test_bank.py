@@ -23,7 +23,7 @@ def bank(slots: int = 5) -> Bank:
     made.traits[:slots] = rng.normal(size=(slots, SHAPE.traits))
     for array in (made.times, made.sketches, made.smoothed, made.quarantine):
         array[:slots] = rng.normal(size=(slots, *array.shape[1:]))
-    made.cool_until[:slots], made.rows_learned[:slots] = 3.0, numbers
+    made.incidents["start"][:slots], made.rows_learned[:slots] = 3.0, numbers
     made.last_seen[:slots] = 5.0
     for slot in range(slots):
         made.pool.append(np.full(slot, made.seeds[slot]), seed_rows(slot))
@@ -79,7 +79,7 @@ def test_a_cleared_slot_knows_nothing_and_gathers_seeds_anew() -> None:
     made.clear(np.array([3]))
     assert np.isnan(made.means[3]).all()
     assert made.masses[3].tolist() == [0.0, 0.0]
-    assert made.cool_until[3] == -np.inf
+    assert made.incidents["start"][3] == 0
     assert made.rows_learned[3] == 0
     assert np.isnan(made.smoothed[3]).all()
     assert made.sketches[3].tolist() == [prior(3).tolist()] * 2

@@ -12,8 +12,8 @@ HIGH, LOW = True, False
 
 
 def one(state: Float64, *highs: bool, start: float = 100.0) -> list[float]:
-    times = start + np.arange(len(highs))
-    return follow(state, np.zeros(len(highs), np.int64), np.array(highs, np.bool_), times).tolist()
+    times = start + np.arange(float(len(highs)))
+    return [float(each) for each in follow(state, np.zeros(len(highs), np.int64), np.array(highs, np.bool_), times)]
 
 
 def test_a_slot_drifts_from_the_first_of_an_unbroken_run_of_high_scores() -> None:

@@ -16,15 +16,14 @@ def counts(value: float, expected: float, **filter_: Any) -> bool:
     filters = Filters.of(Events.model_validate({"features": [{"name": "a", "filter": filter_}, "b"]}))
     assert filters is not None
     rows = np.array([[value, 1.0]], np.float32)
-    found = filters.count(rows, np.array([[expected, 0.0]], np.float32))
+    found = filters.counting(rows, np.array([[expected, 0.0]], np.float32))
     assert found[0, 1]
     return bool(found[0, 0])
 
 
 def test_without_any_filter_there_is_nothing_to_do() -> None:
-    assert (
-        Filters.of(Events.model_validate({"features": ["a", {"name": "b", "filter": {"direction": "both"}}]})) is None
-    )
+    features = ["a", {"name": "b", "filter": {"direction": "both"}}]
+    assert Filters.of(Events.model_validate({"features": features})) is None
 
 
 @pytest.mark.parametrize(("direction", "above", "below"), [("rise", True, False), ("drop", False, True)])
@@ -34,13 +33,8 @@ def test_one_direction_counts_alone(direction: str, above: bool, below: bool) ->
 
 
 def test_a_deviation_counts_from_the_least_one_on_either_side() -> None:
-    assert [counts(value, 10.0, min_deviation=2.0) for value in (7.5, 8.0, 8.5, 11.5, 12.0)] == [
-        True,
-        True,
-        False,
-        False,
-        True,
-    ]
+    assert all(counts(value, 10.0, min_deviation=2.0) for value in (7.5, 8.0, 12.0))
+    assert not any(counts(value, 10.0, min_deviation=2.0) for value in (8.5, 10.0, 11.5))
 
 
 def test_a_relative_deviation_is_a_share_of_what_is_expected_whatever_its_sign() -> None:

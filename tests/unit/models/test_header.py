@@ -7,6 +7,8 @@ import pytest
 
 from detector.errors import StoreDamagedError
 from detector.models.header import Header, float64
+from detector.models.incident_state import Ending, Facts
+from detector.types import Reason
 
 HEADER = Header(
     detection={"model": {"centroids": 4, "half_life": {"events": 200_000.0, "time": None}}},
@@ -18,6 +20,9 @@ HEADER = Header(
     entities=["a", "", "ü"],
     placed=b"\x01\x00\x01",
     smoothed=np.linspace(2, 3, 3).tobytes(),
+    inside=b"\x00\x01\x00",
+    incidents=["a", "ü"],
+    ending=[Ending(Facts("b", (7, 1), 2, 1.5, 1e-9, True, False, 3, [0.25, 0.75]), Reason.NO_DATA)],  # noqa: FBT003
     reference=np.linspace(0, 1, 7).tobytes(),
     gate_reference=np.linspace(1, 2, 7).tobytes(),
 )

@@ -9,23 +9,30 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase as Hypothesis
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config.detection import Detection
 from detector.config.sections import Alerting, Entities, HalfLife
+from detector.models.incidents import SUPPRESSED
 from detector.models.partition import _UPKEEP, PartitionModel
+from detector.models.progress import Anomaly, Transition
 from detector.models.slots import WHOLE
-from detector.types import ControlKind, ControlRecord, Rows
+from detector.types import ControlKind, ControlRecord, Phase, Position, Reason, Rows
 from tests.support.models import DictStore, rows, small
 
 ROWS = 900
-STRICTER = Alerting(false_alarm_rate=3e-2, cool_down=2.0, reference=1500, warm_up=100)
-hosts = partial(small, tick=4.0, entities=Entities(limit=9, evict_after=50.0, forget_after=150.0))
-LENIENT = Alerting(false_alarm_rate=5e-2, cool_down=60.0, reference=1000, warm_up=100)
+STRICTER = Alerting(false_alarm_rate=3e-2, reference=1500, warm_up=100)
+INCIDENTS = {"resolve_after": {"rows": 2, "time": 15.0}, "repeat_interval": 20.0, "no_data_after": 20.0}
+hosts = partial(small, tick=4.0, entities=Entities(limit=9, evict_after=50.0, forget_after=150.0), incidents=INCIDENTS)
+LENIENT = Alerting(false_alarm_rate=5e-2, critical_decades=0.6, reference=1000, warm_up=100)
 KEYED = hosts(alerting=LENIENT)
-smooth = partial(hosts, alerting=LENIENT, members=2, mass=0.8, promote_count=8, promote_after=20.0)
+smooth = partial(hosts, alerting=LENIENT, members=2, mass=0.8, promote_count=5, promote_after=20.0)
 METRICS = smooth(smoothing=4.0, gate=1.0)
+PATIENT = hosts(
+    alerting=LENIENT, incidents={"open_after": {"rows": 2, "of": 4}, "resolve_after": 10.0, "no_data_after": None}
+)
 
 
 @cache
@@ -64,6 +71,7 @@ CASES = {
     "plain": (KEYED, ()),
     "controlled": (KEYED, CONTROLS),
     "metrics": (METRICS, ()),
+    "patient": (PATIENT, ()),
     "controlled metrics": (
         METRICS,
         (configuration(40, smooth(smoothing=9.0, gate=1.5)), configuration(130, hosts(smoothing=4.0))),
@@ -78,13 +86,25 @@ class Told:
     distance: list[bytes] = field(default_factory=list)
     smoothed: list[bytes] = field(default_factory=list)
     score: list[bytes] = field(default_factory=list)
-    anomalies: list[tuple[object, ...]] = field(default_factory=list)
+    transitions: list[tuple[object, ...]] = field(default_factory=list)
+    suppressed: Counter[str] = field(default_factory=Counter)
     flagged: list[int] = field(default_factory=list)
     unscored: Counter[str] = field(default_factory=Counter)
     late: int = 0
     header: bytes = b""
     slots: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     model: PartitionModel | None = field(default=None, compare=False)
+
+
+def plain(transition: Transition, at: int) -> tuple[object, ...]:
+    """Return all of a transition as values that can be compared; `at` rows were given before."""
+    values = {name: getattr(transition, name) for name in Transition.__slots__}
+    values["shares"] = transition.shares.tobytes()
+    if (anomaly := transition.anomaly) is not None:
+        told = {name: getattr(anomaly, name) for name in Anomaly.__slots__}
+        told |= {"row": at + anomaly.row, "expected": anomaly.expected.tobytes(), "parts": anomaly.parts.tobytes()}
+        values["anomaly"] = tuple(told.values())
+    return tuple(values.values())
 
 
 def follow(case: str, size: Callable[[], int], between: Callable[[PartitionModel, DictStore], PartitionModel]) -> Told:
@@ -104,10 +124,8 @@ def follow(case: str, size: Callable[[], int], between: Callable[[PartitionModel
             told.smoothed.append(progress.smoothed.tobytes())
             told.score.append(progress.score.tobytes())
             told.flagged += [at + row for row in progress.flagged.tolist()]
-            for a in progress.anomalies:
-                arrays = a.expected.tobytes(), a.parts.tobytes()
-                plain = a.score, a.at_least, a.distance, a.threshold, a.model_version, a.block, a.centroid
-                told.anomalies.append((at + a.row, *plain, *arrays))
+            told.transitions += [plain(transition, at) for transition in progress.transitions]
+            told.suppressed += progress.suppressed
             told.unscored += progress.unscored
             told.late += progress.late
             at += progress.taken
@@ -127,7 +145,7 @@ def undisturbed(case: str) -> Told:
 
 @pytest.mark.parametrize("case", CASES)
 @settings(
-    max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+    max_examples=8, deadline=None, phases=[Hypothesis.explicit, Hypothesis.reuse, Hypothesis.generate]
 )  # shrinking takes minutes
 @given(data=st.data())
 def test_pieces_restarts_evictions_and_checkpoints_change_no_bit(data: st.DataObject, case: str) -> None:
@@ -156,12 +174,26 @@ def test_pieces_restarts_evictions_and_checkpoints_change_no_bit(data: st.DataOb
 def test_the_log_shows_what_it_is_meant_to(case: str) -> None:
     told = undisturbed(case)
     assert told.late > 20
-    assert len(told.flagged) > len(told.anomalies) > 2 or CASES[case][1]
+    assert len(told.flagged) > sum(told.suppressed.values()) or CASES[case][1]
     assert told.unscored["entity_limit"] > 0
     assert told.unscored["few_features"] > 0
     assert told.unscored["no_model"] > 0
     assert not {"host-8", "host-10"} & set(told.slots), "they were forgotten"
-    assert len({tuple(undisturbed(other).anomalies) for other in CASES}) == len(CASES)
+    assert len({tuple(undisturbed(other).transitions) for other in CASES}) == len(CASES)
+
+
+def test_incidents_open_are_updated_and_end_in_every_way_in_these_logs() -> None:
+    happened = {(phase, reason) for case in CASES for _, phase, reason, *_ in undisturbed(case).transitions}
+    assert happened == {
+        (Phase.OPEN, None),
+        (Phase.UPDATE, Reason.SEVERITY),
+        (Phase.UPDATE, Reason.REPEAT),
+        (Phase.RESOLVE, Reason.RECOVERED),
+        (Phase.RESOLVE, Reason.NO_DATA),
+        (Phase.RESOLVE, Reason.FORGOTTEN),
+    }
+    suppressed = sum((undisturbed(case).suppressed for case in CASES), Counter[str]())
+    assert set(suppressed) == set(SUPPRESSED)
 
 
 def test_the_log_fills_quarantines_and_one_is_promoted() -> None:
@@ -213,17 +245,25 @@ def test_rows_with_few_features_and_too_many_entities_are_counted_and_not_scored
     assert np.isnan(progress.score).all()
 
 
-def test_an_outlier_is_an_anomaly_once_until_the_cool_down_is_over() -> None:
+def test_a_fault_is_one_incident_that_resolves_when_the_rows_are_normal_again() -> None:
     model, _ = learned(WHOLE_PARTITION)
-    values, times = np.full((4, 3), 5.0), np.array([400.0, 401.0, 404.9, 406.0])
-    values[:, 1] = [500.0, 500.0, 500.0, 500.0]
-    progress = model.advance(rows(values, times))
+    values, times = np.full((6, 3), 5.0), np.array([400.0, 401.0, 404.9, 406.0, 410.9, 411.0])
+    values[:4, 1] = 500.0
+    progress = model.advance(rows(values, times, start=400))
     assert progress.flagged.tolist() == [0, 1, 2, 3]
-    assert [a.row for a in progress.anomalies] == [0, 3]
-    first = progress.anomalies[0]
+    opened, resolved = progress.transitions
+    first = opened.anomaly
+    assert first is not None
+    assert (first.row, opened.phase, opened.first) == (0, Phase.OPEN, Position(400, 0))
     assert first.parts.argmax() == 1
     assert first.expected == pytest.approx([5.0] * 3, abs=2.0)
     assert first.score >= first.threshold == pytest.approx(2.0)
+    assert (resolved.phase, resolved.reason, resolved.position) == (Phase.RESOLVE, Reason.RECOVERED, Position(405, 0))
+    assert (resolved.count, resolved.start, resolved.duration) == (4, 400.0, 11.0)
+    assert resolved.first == opened.first
+    assert (opened.sequence, resolved.sequence) == (1, len(progress.transitions))
+    assert resolved.shares.argmax() == 1
+    assert resolved.shares.sum() == pytest.approx(1.0)
     assert progress.top is not None
     assert progress.top.score == progress.score.max()
 

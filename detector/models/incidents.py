@@ -1,0 +1,281 @@
+"""Incidents: one fault of a slot is one incident, which opens, is updated, and resolves. The log alone decides.
+
+A slot's incident is running state: it advances once a row, in log order. It opens when n of the slot's last m rows are
+beyond the threshold, and resolves when its rows have been under a second, lower threshold for long enough. What ends an
+incident where its entity has no row (it stopped, or was forgotten) is noticed at block boundaries, and told at the
+first row of the next block.
+
+Rows that can change nothing but sums, which are nearly all, are taken together; the slots that may open, rise or
+resolve are walked row by row. Both add in log order, so that the bits are the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.config.detection import Detection
+from detector.models.bank import Bank
+from detector.models.copying import Copying
+from detector.models.incident_state import Ending, Facts, Place, shares_of, transition
+from detector.models.progress import Anomaly, Transition
+from detector.models.slots import Slots
+from detector.types import Bool, Float32, Float64, Int64, Phase, Position, Reason
+
+BELOW_OPEN_AFTER = "below_open_after"
+WITHIN_INCIDENT = "within_incident"
+SUPPRESSED = (BELOW_OPEN_AFTER, WITHIN_INCIDENT)
+"""Why an anomalous row gives no message of its own."""
+
+
+class Rules(NamedTuple):
+    """Opens at n of the last m rows; rates as multiples of the threshold's; times in seconds of event time."""
+
+    n: int
+    m: int
+    lower: float
+    critical: float
+    repeat_interval: float
+    quiet_rows: float
+    quiet_time: float
+    silence: float
+
+    @classmethod
+    def of(cls, detection: Detection) -> Rules:
+        """Take them from a configuration."""
+        incidents = detection.incidents
+        return cls(
+            incidents.open_after.rows,
+            incidents.open_after.of,
+            10.0**incidents.resolve_below,
+            10.0**-detection.alerting.critical_decades,
+            incidents.repeat_interval,
+            incidents.resolve_after.rows or math.inf,
+            incidents.resolve_after.time or math.inf,
+            incidents.no_data_after or math.inf,
+        )
+
+
+class Seen(NamedTuple):
+    """New rows of a turn, in log order.
+
+    slots            int64   [n]
+    offsets, rows    int64, int32 [n]  their positions
+    times            float64 [n]  event times of the rows, and `partition_times` the partition's behind each
+    rates            float64 [n]
+    judged           bool    [n]  whether the row is scored, and by a model that knows enough
+    flagged          bool    [n]  whether it is at or beyond the threshold, and may alert
+    parts            float32 [n, D]  features' parts of the squared distance
+    rate             the threshold; `least_rate` is the least that the reference supports
+    describe         tells all about row i
+    """
+
+    slots: Int64
+    offsets: Int64
+    rows: NDArray[np.int32]
+    times: Float64
+    partition_times: Float64
+    rates: Float64
+    judged: Bool
+    flagged: Bool
+    parts: Float32
+    rate: float
+    least_rate: float
+    describe: Callable[[int], Anomaly]
+
+    def place(self, i: int) -> Place:
+        """Return where row i stands."""
+        position = Position(int(self.offsets[i]), int(self.rows[i]))
+        return Place(position, float(self.times[i]), float(self.partition_times[i]))
+
+
+class Incidents:
+    """The incidents of a bank's slots.
+
+    open        slots with an open incident: they must stay in memory
+    ending      incidents that ended, to be told at the first row of the next block
+    suppressed  anomalous rows that gave no message, by reason
+    """
+
+    def __init__(self, bank: Bank, slots: Slots, copying: Copying, rules: Rules) -> None:
+        self._bank = bank
+        self._slots = slots
+        self._copying = copying
+        self.rules = rules
+        self.open: set[int] = set()
+        self.ending: list[Ending] = []
+        self.suppressed: Counter[str] = Counter()
+        self._silent_from = math.inf
+
+    # --- rows
+
+    def follow(self, seen: Seen) -> tuple[list[Transition], Bool]:
+        """Advance the incidents by new rows; returns what happened, and which rows [n] came within an incident."""
+        state, slots, judged = self._bank.incidents, seen.slots, seen.judged
+        inside = judged & (state["sequence"][slots] > 0)
+        stirring = inside | (judged & seen.flagged)
+        if self.rules.m > 1:
+            stirring |= judged & (state["history"][slots] != 0)
+        if not stirring.any():
+            return [], inside
+        present = np.unique(slots[stirring])
+        rows = np.flatnonzero(judged & np.isin(slots, present))
+        group = np.searchsorted(present, slots[rows])
+        calm = self._calm(present, rows, group, seen)
+        lasting = rows[calm[group]]
+        self._add(lasting, seen)
+        self.suppressed[WITHIN_INCIDENT] += int(seen.flagged[lasting].sum())
+        told: list[Transition] = []
+        for g in np.flatnonzero(~calm).tolist():
+            told += self._walk(int(present[g]), rows[group == g], seen, inside)
+        return sorted(told, key=lambda happened: happened.position), inside
+
+    def _calm(self, present: Int64, rows: Int64, group: Int64, seen: Seen) -> Bool:
+        """Tell which slots [S] have an open incident to which these rows can do nothing but add."""
+        state, rules, n = self._bank.incidents[present], self.rules, len(present)
+        last, least = np.zeros(n), np.full(n, np.inf)
+        last[group] = seen.partition_times[rows]
+        np.minimum.at(least, group, seen.rates[rows])
+        quiet = np.bincount(group, seen.rates[rows] > rules.lower * seen.rate, minlength=n)
+        unresolved = (state["quiet"] + quiet < rules.quiet_rows) & (last - state["loud"] < rules.quiet_time)
+        as_grave = state["critical"] | (least > rules.critical * seen.rate)
+        recent = last - state["told"] < rules.repeat_interval
+        calm: Bool = (state["sequence"] > 0) & as_grave & recent & ((quiet == 0) | unresolved)
+        return calm
+
+    def _add(self, rows: Int64, seen: Seen) -> None:
+        """Add rows [n] to the open incidents of their slots, in order."""
+        state, slots, rates = self._bank.incidents, seen.slots[rows], seen.rates[rows]
+        present = np.unique(slots)
+        before = state["least"][present]
+        counted = rows[seen.flagged[rows]]
+        np.add.at(state["count"], seen.slots[counted], 1)
+        np.add.at(state["shares"], seen.slots[counted], shares_of(seen.parts[counted]))
+        np.minimum.at(state["least"], slots, rates)
+        lesser = present[state["least"][present] < before]
+        state["capped"][lesser] = state["least"][lesser] <= seen.least_rate
+        loud = rates <= self.rules.lower * seen.rate
+        state["loud"][slots[loud]] = seen.partition_times[rows[loud]]
+        group, at = np.searchsorted(present, slots), np.arange(len(rows))
+        last = np.full(len(present), -1)
+        np.maximum.at(last, group[loud], at[loud])
+        state["quiet"][present[last >= 0]] = 0
+        np.add.at(state["quiet"], slots[at > last[group]], 1)
+
+    def _walk(self, slot: int, rows: Int64, seen: Seen, inside: Bool) -> list[Transition]:
+        """Advance one slot's incident row by row, and correct which of its rows came within one."""
+        told = []
+        for i in rows.tolist():
+            inside[i] = self._bank.incidents[slot]["sequence"] > 0
+            happened = self._go_on(slot, i, seen) if inside[i] else self._begin(slot, i, seen)
+            if happened is not None:
+                told.append(happened)
+        return told
+
+    def _begin(self, slot: int, i: int, seen: Seen) -> Transition | None:
+        """Take in a row of a slot without an incident."""
+        state, rules, flagged = self._bank.incidents[slot], self.rules, bool(seen.flagged[i])
+        history = ((int(state["history"]) << 1) | flagged) & ((1 << rules.m) - 1)
+        state["history"] = history
+        if not flagged:
+            return None
+        if history.bit_count() < rules.n:
+            self.suppressed[BELOW_OPEN_AFTER] += 1
+            return None
+        at = seen.place(i)
+        state["history"], state["sequence"], state["quiet"], state["count"] = 0, 0, 0, 1
+        state["offset"], state["row"] = at.position
+        state["start"], state["loud"] = at.time, at.partition_time
+        state["least"], state["capped"] = seen.rates[i], seen.rates[i] <= seen.least_rate
+        state["critical"] = seen.rates[i] <= rules.critical * seen.rate
+        state["shares"] = shares_of(seen.parts[i : i + 1])[0]
+        self.open.add(slot)
+        self._silent_from = min(self._silent_from, at.partition_time + rules.silence)
+        return self._tell(slot, i, seen, Phase.OPEN, None)
+
+    def _go_on(self, slot: int, i: int, seen: Seen) -> Transition | None:
+        """Take in a row of a slot with an open incident."""
+        state, rules, time = self._bank.incidents[slot], self.rules, float(seen.partition_times[i])
+        self._add(np.array([i]), seen)
+        quiet = int(state["quiet"])
+        if quiet and (quiet >= rules.quiet_rows or time - float(state["loud"]) >= rules.quiet_time):
+            return self._tell(slot, i, seen, Phase.RESOLVE, Reason.RECOVERED)
+        if not state["critical"] and seen.rates[i] <= rules.critical * seen.rate:
+            state["critical"] = True
+            return self._tell(slot, i, seen, Phase.UPDATE, Reason.SEVERITY)
+        if time - float(state["told"]) >= rules.repeat_interval:
+            return self._tell(slot, i, seen, Phase.UPDATE, Reason.REPEAT)
+        self.suppressed[WITHIN_INCIDENT] += int(seen.flagged[i])
+        return None
+
+    def _tell(self, slot: int, i: int, seen: Seen, phase: Phase, reason: Reason | None) -> Transition:
+        """Tell of an incident by a row of its own slot."""
+        state, at = self._bank.incidents[slot], seen.place(i)
+        state["sequence"] += 1
+        state["told"] = at.partition_time
+        at = at._replace(anomaly=seen.describe(i))
+        told = transition(self._facts(slot), phase, reason, at, self._bank.shape.features)
+        if phase is Phase.RESOLVE:
+            self._close(slot)
+        return told
+
+    # --- at block boundaries
+
+    def begin_block(self, seen: Seen) -> list[Transition]:
+        """Resolve what has fallen silent, and tell what ended at the boundary, by the first row of a block.
+
+        Its own slot has not met that row yet: if it ends a silence, the silence comes first.
+        """
+        at = seen.place(0)._replace(time=float(seen.partition_times[0]))
+        if at.partition_time >= self._silent_from:
+            self._end_silent(at.partition_time)
+        told = []
+        for facts, reason in ((ending.facts, ending.reason) for ending in self.ending):
+            last = msgspec.structs.replace(facts, sequence=facts.sequence + 1)
+            told.append(transition(last, Phase.RESOLVE, reason, at, self._bank.shape.features))
+        self.ending = []
+        return told
+
+    def end(self, slots: Iterable[int], reason: Reason) -> None:
+        """End the open incidents among those slots at this boundary."""
+        ended = [(self._facts(slot), slot) for slot in self.open.intersection(slots)]
+        for facts, slot in sorted(ended, key=lambda pair: pair[0].first):
+            self.ending.append(Ending(facts, reason))
+            self._close(slot)
+
+    def restore(self, entities: Sequence[str], ending: Sequence[Ending]) -> None:
+        """Take up the state of a checkpoint: whose incidents are open, and which ended at the last boundary."""
+        self.open = set(self._slots.look_up(entities).tolist())
+        self.ending = list(ending)
+        self._silent_from = -math.inf
+
+    def entities(self) -> list[str]:
+        """Return whose incidents are open, in order of their names."""
+        return sorted(self._slots.names[slot] or "" for slot in self.open)
+
+    def by_severity(self) -> tuple[int, int]:
+        """Return how many open incidents are warnings, and how many are critical."""
+        critical = int(self._bank.incidents["critical"][list(self.open)].sum()) if self.open else 0
+        return len(self.open) - critical, critical
+
+    def _end_silent(self, time: float) -> None:
+        slots = np.array(sorted(self.open), np.int64)
+        seen = self._bank.last_seen[slots]
+        silent = slots[time - seen >= self.rules.silence]
+        self._copying.before_change(silent)
+        self.end(silent.tolist(), Reason.NO_DATA)
+        left = self._bank.last_seen[np.array(sorted(self.open), np.int64)]
+        self._silent_from = float(left.min()) + self.rules.silence if len(left) else math.inf
+
+    def _facts(self, slot: int) -> Facts:
+        return Facts.of(self._slots.names[slot] or "", self._bank.incidents[slot])
+
+    def _close(self, slot: int) -> None:
+        self._bank.incidents[slot] = np.zeros((), self._bank.incidents.dtype)
+        self.open.discard(slot)

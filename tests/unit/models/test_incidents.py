@@ -1,0 +1,241 @@
+"""Incidents, against a state machine that takes one row at a time."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detector.models.bank import Bank
+from detector.models.copying import Copying
+from detector.models.incident_state import Ending, without_shares
+from detector.models.incidents import BELOW_OPEN_AFTER, WITHIN_INCIDENT, Incidents, Rules, Seen
+from detector.models.progress import Anomaly, Transition
+from detector.models.shape import Shape
+from detector.models.slots import Slots
+from detector.types import Float64, Phase, Position, Reason, Severity
+
+HOSTS = ["a", "b", "c"]
+RATE = 0.01
+RULES = Rules(n=1, m=1, lower=3.0, critical=0.01, repeat_interval=40.0, quiet_rows=4, quiet_time=20.0, silence=math.inf)
+
+
+def started(rules: Rules = RULES) -> Incidents:
+    """Return the incidents of three slots, one a host, all seen at time 0."""
+    bank = Bank(Shape(features=2, centroids=1, rows=16, keyed=True), seed_rows=8)
+    slots = Slots(bank, 10, lambda _: {})
+    slots.find(HOSTS)
+    bank.last_seen[:] = 0.0
+    return Incidents(bank, slots, Copying(bank, slots), rules)
+
+
+def anomaly(row: int) -> Anomaly:
+    nothing = np.zeros(0, np.float32)
+    return Anomaly(row, 0.0, False, 0.0, 0.0, 2.0, 1, 0, 0, nothing, nothing)  # noqa: FBT003
+
+
+def seen(slots: list[int], rates: list[float], times: list[float], start: int = 0, **changes: Any) -> Seen:
+    """Return rows of one record each, all judged."""
+    n = len(slots)
+    of_slots, of_rates, at = np.array(slots, np.int64), np.array(rates), np.array(times)
+    parts = np.stack([np.arange(start, start + n) % 7 + 1, np.ones(n)], 1).astype(np.float32)
+    made = Seen(
+        of_slots,
+        np.arange(start, start + n),
+        np.zeros(n, np.int32),
+        at,
+        at,
+        of_rates,
+        np.ones(n, np.bool_),
+        of_rates <= RATE,
+        parts,
+        RATE,
+        1e-6,
+        anomaly,
+    )
+    return made._replace(**changes)
+
+
+@dataclass
+class Host:
+    """What the state machine knows of one host."""
+
+    open: bool = False
+    history: list[bool] = field(default_factory=list)
+    first: int = -1
+    sequence: int = 0
+    start: float = 0.0
+    told: float = 0.0
+    loud: float = 0.0
+    quiet: int = 0
+    count: int = 0
+    least: float = 1.0
+    critical: bool = False
+    shares: list[Float64] = field(default_factory=list)
+
+
+def step(host: Host, rules: Rules, rows: Seen, i: int) -> tuple[Phase, Reason | None] | None:
+    """Take one row in, as the documentation says it."""
+    rate, time, parts = float(rows.rates[i]), float(rows.times[i]), rows.parts[i].astype(np.float64)
+    flagged = rate <= RATE
+    if not host.open:
+        host.history = [*host.history, flagged][-rules.m :]
+        if not flagged or sum(host.history) < rules.n:
+            return None
+        host.__dict__ |= Host(True, [], i, 1, time, time, time).__dict__  # noqa: FBT003
+        host.count, host.least, host.critical = 1, rate, rate <= RATE * rules.critical
+        host.shares = [parts / parts.sum()]
+        return Phase.OPEN, None
+    host.least = min(host.least, rate)
+    if flagged:
+        host.count += 1
+        host.shares.append(parts / parts.sum())
+    host.quiet = 0 if rate <= rules.lower * RATE else host.quiet + 1
+    host.loud = time if not host.quiet else host.loud
+    happened: tuple[Phase, Reason] | None = None
+    if host.quiet and (host.quiet >= rules.quiet_rows or time - host.loud >= rules.quiet_time):
+        host.open, happened = False, (Phase.RESOLVE, Reason.RECOVERED)
+    elif not host.critical and rate <= RATE * rules.critical:
+        host.critical, happened = True, (Phase.UPDATE, Reason.SEVERITY)
+    elif time - host.told >= rules.repeat_interval:
+        happened = Phase.UPDATE, Reason.REPEAT
+    if happened:
+        host.sequence, host.told = host.sequence + 1, time
+    return happened
+
+
+def one_by_one(rules: Rules, rows: Seen) -> tuple[list[tuple[object, ...]], list[bool]]:
+    """Return what happens, and which rows come within an incident."""
+    hosts, told, inside = [Host() for _ in HOSTS], [], []
+    for i in range(len(rows.slots)):
+        host = hosts[rows.slots[i]]
+        inside.append(host.open)
+        happened = step(host, rules, rows, i)
+        if happened:
+            shares = np.sum(host.shares, 0) / host.count
+            told.append((i, *happened, HOSTS[rows.slots[i]], host.first, host.sequence, host.count, host.critical,
+                         -math.log10(host.least), float(rows.times[i]) - host.start, *shares.round(9)))  # fmt: skip
+    return told, inside
+
+
+def compared(transition: Transition) -> tuple[object, ...]:
+    t = transition
+    assert t.anomaly is not None
+    assert t.peak_at_least is (t.peak >= 6.0)
+    return (t.position.offset, t.phase, t.reason, t.entity, t.first.offset, t.sequence, t.count,
+            t.severity is Severity.CRITICAL, t.peak, t.duration, *t.shares.round(9))  # fmt: skip
+
+
+def part(rows: Seen, at: slice) -> Seen:
+    arrays: dict[str, Any] = {
+        name: value[at] for name, value in rows._asdict().items() if isinstance(value, np.ndarray)
+    }
+    return rows._replace(**arrays)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32),
+    opening=st.sampled_from([(1, 1), (2, 3), (3, 3), (2, 63)]),
+    resolve=st.sampled_from([(4, math.inf), (math.inf, 20.0), (8, 9.0)]),
+    pieces=st.lists(st.integers(1, 60), min_size=1, max_size=20),
+)
+def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
+    seed: int, opening: tuple[int, int], resolve: tuple[float, float], pieces: list[int]
+) -> None:
+    rng, n = np.random.default_rng(seed), 300
+    fault = np.repeat(rng.random((n // 20, 3)) < 0.3, 20, 0)
+    slots = rng.integers(0, 3, n)
+    rates = np.where(fault[np.arange(n), slots], 10.0 ** rng.uniform(-6, -1, n), rng.uniform(0.005, 1, n))
+    rates[rng.random(n) < 0.02] = 1e-7
+    times = np.cumsum(rng.exponential(1.0, n)).tolist()
+    rules = RULES._replace(n=opening[0], m=opening[1], quiet_rows=resolve[0], quiet_time=resolve[1])
+    rows = seen(slots.tolist(), np.maximum(rates, 1e-6).tolist(), times)
+    expected, expected_inside = one_by_one(rules, rows)
+    incidents, told, inside, at = started(rules), list[Transition](), list[bool](), 0
+    while at < n:
+        size = pieces[at % len(pieces)]
+        some, within = incidents.follow(part(rows, slice(at, at + size)))
+        told += some
+        inside += within.tolist()
+        at += size
+    assert [compared(transition) for transition in told] == expected
+    assert inside == expected_inside
+    messages = sum(bool(rows.flagged[transition.position.offset]) for transition in told)
+    assert incidents.suppressed.total() == int(rows.flagged.sum()) - messages
+    whole = started(rules)
+    again, _ = whole.follow(rows)
+    assert [t.shares.tobytes() for t in again] == [t.shares.tobytes() for t in told], "bits depend on the pieces"
+    assert whole._bank.incidents.tobytes() == incidents._bank.incidents.tobytes()
+
+
+def test_rows_that_give_no_message_are_counted_by_why() -> None:
+    incidents = started(RULES._replace(n=2, m=3))
+    incidents.follow(seen([0, 0, 0, 0, 0, 0], [1e-3, 1.0, 1.0, 1e-3, 1e-3, 1e-3], [0.0] * 6))
+    assert incidents.suppressed == Counter({BELOW_OPEN_AFTER: 2, WITHIN_INCIDENT: 1})
+
+
+def test_rows_that_are_not_judged_change_nothing() -> None:
+    incidents = started()
+    rows = seen([0, 0, 1], [1e-3, 1e-9, 1e-9], [0.0, 1.0, 1.0])
+    told, inside = incidents.follow(rows._replace(judged=np.array([True, False, False])))
+    assert [t.phase for t in told] == [Phase.OPEN]
+    assert not inside.any()
+    assert told[0].severity is Severity.WARNING
+
+
+def test_hosts_that_stopped_resolve_at_the_next_block_in_the_order_in_which_they_opened() -> None:
+    incidents = started(RULES._replace(silence=100.0))
+    incidents._bank.last_seen[:3] = [5.0, 4.0, 50.0]
+    incidents.follow(seen([2, 1, 0], [1e-3] * 3, [4.0, 4.0, 5.0]))
+    assert incidents.begin_block(seen([2], [1.0], [103.9], start=9)) == []
+    told = incidents.begin_block(seen([2], [1.0], [105.0], start=10))
+    assert [(t.entity, t.reason, t.first, t.sequence) for t in told] == [
+        ("b", Reason.NO_DATA, Position(1), 2),
+        ("a", Reason.NO_DATA, Position(2), 2),
+    ]
+    assert {(t.position, t.time, t.anomaly) for t in told} == {(Position(10), 105.0, None)}
+    assert incidents.entities() == ["c"]
+    assert [t.entity for t in incidents.begin_block(seen([2], [1.0], [150.0], start=11))] == ["c"]
+    assert incidents.begin_block(seen([2], [1.0], [1e9], start=12)) == []
+
+
+def test_what_ended_at_a_boundary_is_told_by_the_next_row_whatever_became_of_its_slot() -> None:
+    incidents = started()
+    incidents.follow(seen([0, 1], [1e-3, 1e-5], [0.0, 0.0]))
+    assert incidents.by_severity() == (1, 1)
+    incidents.end([0, 1, 2], Reason.FORGOTTEN)
+    assert incidents.by_severity() == (0, 0)
+    other = started()
+    other.restore([], incidents.ending)
+    told = other.begin_block(seen([2], [1.0], [7.0], start=5))
+    assert [(t.entity, t.reason, t.position, t.duration) for t in told] == [
+        ("a", Reason.FORGOTTEN, Position(5), 7.0),
+        ("b", Reason.FORGOTTEN, Position(5), 7.0),
+    ]
+    assert told[0].shares.sum() == pytest.approx(1.0)
+    assert other.begin_block(seen([2], [1.0], [8.0], start=6)) == []
+
+
+def test_shares_of_features_that_have_changed_since_are_not_told() -> None:
+    incidents = started()
+    incidents.follow(seen([0], [1e-3], [0.0]))
+    incidents.end([0], Reason.FORGOTTEN)
+    incidents.ending = [without_shares(ending) for ending in incidents.ending]
+    assert isinstance(incidents.ending[0], Ending)
+    assert incidents.begin_block(seen([2], [1.0], [7.0], start=5))[0].shares.tolist() == [0.0, 0.0]
+
+
+def test_open_incidents_are_taken_up_again() -> None:
+    incidents = started(RULES._replace(silence=100.0))
+    incidents.follow(seen([1], [1e-3], [0.0]))
+    again = Incidents(incidents._bank, incidents._slots, incidents._copying, incidents.rules)
+    again.restore(incidents.entities(), incidents.ending)
+    assert again.open == incidents.open == {1}
+    assert [t.entity for t in again.begin_block(seen([2], [1.0], [100.0], start=1))] == ["b"]
