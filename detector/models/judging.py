@@ -56,7 +56,9 @@ class Scored(NamedTuple):
     warm: Bool
     least_rate: float
 
-    def anomaly(self, at: int, row: int, *, since: float, threshold: float, version: int, block: int) -> Anomaly:
+    def anomaly(  # noqa: PLR0913 - what the model of a partition knows of a row beside its scores
+        self, at: int, row: int, *, since: float, threshold: float, version: int, block: int
+    ) -> Anomaly:
         """Describe the row at place `at` of the block, whose slot has drifted since then."""
         t, rate = self.turn, float(self.rates[at])
         return Anomaly(
@@ -126,7 +128,7 @@ class Judging:
         return Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
 
     def _smooth(self, turn: Turn, distance: Float64, parts: Float32, alpha: float) -> tuple[Float64, Float32]:
-        """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and the shares.
+        """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.
 
         A score is the sum of what its features contribute, score times share; so the smoothed one is the sum of their
         smoothed contributions, whose shares are the features' then. (Smoothed shares would let a row that is hardly

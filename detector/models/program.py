@@ -245,7 +245,7 @@ class Program:
         standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
 
         def apart(gap: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
-            """Each feature's part of the squared distance from a gap [B, D] or gaps [B, M, D]; `of` makes them alike."""
+            """Features' parts of the squared distance from a gap [B, D] or gaps [B, M, D]; `of` makes shapes alike."""
             if self.rules.within:
                 itself = tf.minimum(gap * gap, _VAST) / of(weight + 1.0)
                 inside = gap / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9))
@@ -260,8 +260,7 @@ class Program:
         distance = tf.where(2.0 * count >= shape.features, tf.reduce_mean(each, -1), np.nan)
         closest = _first_least(each)[:, None]
         centroid = tf.gather(judge, closest, batch_dims=1)[:, 0]
-        teller = self._teller(difference, normal)
-        likely = tf.gather(centroids, block.slot * shape.all_centroids + teller)
+        likely = tf.gather(centroids, block.slot * shape.all_centroids + self._teller(difference, normal))
         expected = tf.where(known, likely, 0.0)
         told = apart(tf.where(judged, at - likely, 0.0), lambda each: each)
         least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)

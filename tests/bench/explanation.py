@@ -3,13 +3,13 @@
 Run: python tests/bench/explanation.py [--quick] [--seeds N] [--json]
 
 Rows are normal in one of three ways: `plain` (correlated Gaussian noise), `modes` (the same about four centres, as of
-things that work in shifts) and `rhythm` (metrics of ten hosts with a rhythm of two hours and noise that lasts). Noise is
+things that work in shifts) and `rhythm` (metrics of ten hosts: a rhythm of two hours, and noise that lasts). Noise is
 x = A f + e, with as much variance from the four common factors f as of its own, so that features foretell each other.
 The model is the daemon's, with the defaults of the preset `events`, or `metrics` for `rhythm`; it learns 30,000 rows.
 
 Then comes a fault of one entity: three features, drawn anew, each of which is moved up or down by 4 to 10 times its
 spread about its centre. Each fault meets the model as it was after the normal rows, so that none is learned. A case is
-a fault that was alerted; asked is whether its three features have the three largest shares in the message.
+a fault that opened an incident; asked is whether its three features have the three largest shares in that message.
 """
 
 from __future__ import annotations
