@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,7 +68,7 @@ def _finding(detection: Detection, rows: Rows, anomaly: Anomaly) -> Finding:
         at_least=anomaly.at_least,
         distance=anomaly.distance,
         threshold=anomaly.threshold,
-        since=None if math.isnan(anomaly.since) else anomaly.since,
+        since=anomaly.since,
         model_version=anomaly.model_version,
         block=anomaly.block,
         centroid=anomaly.centroid,

@@ -66,7 +66,7 @@ class Scored(NamedTuple):
             score=0.0 - math.log10(rate),
             at_least=rate <= self.least_rate,
             distance=float(self.distance[at]),
-            since=since,
+            since=None if math.isnan(since) else since,
             threshold=threshold,
             model_version=version,
             block=block,

@@ -18,7 +18,7 @@ class Anomaly:
     """A row as the model sees it.
 
     row        its number in the Rows given
-    since      event time since which the scores of its slot are high; NaN where the row's is not
+    since      event time since which the scores of its slot are high; None where the row's is not
     threshold  the score from which on rows are anomalous
     block      number of the block whose model scored it, and that model's version
     expected   float32 [D] coordinates of the centroid that explains it
@@ -29,7 +29,7 @@ class Anomaly:
     score: float
     at_least: bool
     distance: float
-    since: float
+    since: float | None
     threshold: float
     model_version: int
     block: int

@@ -149,6 +149,7 @@ def test_where_the_row_is_another_entitys_there_is_the_incident_alone() -> None:
         "name": "cpu",
         "observed": None,
         "expected": None,
+        "direction": None,
         "share": None,
         "incident_share": 0.25,
         "unit": "%",
