@@ -21,9 +21,10 @@ from detector.config.detection import Detection
 from detector.control.channel import Channel
 from detector.control.commands import Commands
 from detector.models.partition import PartitionModel
-from detector.models.program import Program, fingerprint
+from detector.models.program import Program, fingerprint, use_one_thread
 from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.observing import Observing
+from detector.operating import LearningModes
 from detector.ownership import Load, Ownership
 from detector.pipeline import Observer, Pipeline
 from detector.protocols import Clock, Decoder, Source
@@ -142,6 +143,9 @@ def daemon(
 
         commands = Commands()
         commands.register("status", Status(config, ownership.owned, health, clock.now()).answer)
+        modes = LearningModes(ownership.owned)
+        commands.register("learning set", modes.say)
+        commands.register("learning list", modes.tell)
         channel = Channel(config.store.path, commands, clock.monotonic)
         service = Service(
             pipeline, source, health, clock, waits=backlog.waits, survey=survey, commands=commands.run_pending
@@ -161,6 +165,7 @@ class Models:
     """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
 
     def __init__(self) -> None:
+        use_one_thread()
         self._programs: dict[tuple[Shape, Rules], Program] = {}
 
     def __call__(self, partition: Partition, detection: Detection, load: Load) -> PartitionModel:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from detector.models.learning import MODES
 from detector.models.progress import Progress
 from detector.owned import Owned
 from detector.portion import Done
@@ -21,7 +23,7 @@ class Observing:
     def __init__(self, metrics: Metrics, now: Callable[[], float] = time.time) -> None:
         self._metrics = metrics
         self._now = now
-        self._reseeds: dict[Partition, int] = {}
+        self._changes: dict[Partition, Counter[str]] = {}
 
     # --- the pipeline's
 
@@ -35,9 +37,10 @@ class Observing:
         metrics.dead_letters.inc(done.dead_letters)
         metrics.observe_batch_sizes([done.rows])
         metrics.scoring_duration_seconds.observe(seconds)
-        reseeds = owned.model.reseeds
-        metrics.centroid_reseeds.inc(reseeds - self._reseeds.get(owned.partition, 0))
-        self._reseeds[owned.partition] = reseeds
+        changes, told = owned.model.changes, self._changes.get(owned.partition, Counter())
+        metrics.centroid_reseeds.inc(changes["reseeds"] - told["reseeds"])
+        metrics.promotions.inc(changes["promotions"] - told["promotions"])
+        self._changes[owned.partition] = changes.copy()
 
     def advanced(self, owned: Owned, rows: Rows, progress: Progress) -> None:
         """Count what the model made of some rows."""
@@ -87,6 +90,10 @@ class Observing:
         for place, severity in enumerate((Severity.WARNING, Severity.CRITICAL)):
             metrics.incidents_open.labels(severity).set(sum(each[place] for each in by_severity))
         metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
+        metrics.rows_quarantined.set(sum(each.model.quarantine.rows for each in owned))
+        modes = sum((Counter(each.model.slots_learning) for each in owned), Counter[str]())
+        for mode in MODES:
+            metrics.entities_learning.labels(mode).set(modes[mode])
 
     def rebalanced(self) -> None:
         """Count partitions that came or went."""
@@ -95,7 +102,7 @@ class Observing:
     def left(self, partition: Partition) -> None:
         """Forget a partition that is no longer this worker's."""
         self._metrics.forget_partition(partition)
-        self._reseeds.pop(partition, None)
+        self._changes.pop(partition, None)
 
     # --- the delivery's, on its threads
 

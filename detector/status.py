@@ -53,5 +53,6 @@ def _partition(owned: Owned) -> dict[str, Any]:
         "entities": len(model.slots),
         "entities_in_memory": len(model.slots.resident),
         "entities_warming_up": model.slots_warming_up,
+        "learning": model.slots_learning,
         "controls_waiting": [{"kind": c.kind.value, "at_block": c.boundary} for c in model.waiting],
     }

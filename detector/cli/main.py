@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from detector.cli import bench, check, demo, run, schema, state, status, version
+from detector.cli import bench, check, demo, learning, run, schema, state, status, version
 from detector.errors import DetectorError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command("schema")(schema.schema)
 app.command("status")(status.status)
 app.command("version")(version.version)
 app.add_typer(bench.app, name="bench")
+app.add_typer(learning.app, name="learning")
 app.add_typer(state.app, name="state")
 
 

@@ -58,6 +58,7 @@ def _facts(partition: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "model", f"version {partition['model_version']}, block {partition['block']:,}"
     kept, warming = partition["entities_in_memory"], partition["entities_warming_up"]
     yield "entities", f"{partition['entities']:,}, {kept:,} in memory, {warming:,} of them warming up"
+    yield "learning", ", ".join(f"{count:,} {mode}" for mode, count in partition["learning"].items())
     if partition["controls_waiting"]:
         controls = (f"{control['kind']} at block {control['at_block']:,}" for control in partition["controls_waiting"])
         yield "to come", ", ".join(controls)

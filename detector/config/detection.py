@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from detector.config.sections import Alerting, Blocks, Config, Entities, Events, Incidents, Model
+from detector.config.sections import Alerting, Blocks, Config, Entities, Events, Incidents, Learning, Model
 from detector.errors import StoreError
 
 
@@ -25,12 +25,21 @@ class Detection:
     model: Model
     alerting: Alerting
     incidents: Incidents = field(default_factory=Incidents)
+    learning: Learning = field(default_factory=Learning)
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """Take the part of a whole configuration."""
         events = config.events.model_copy(update={"registry": None})
-        return cls(events, config.blocks, config.entities, config.model, config.alerting, config.incidents)
+        return cls(
+            events,
+            config.blocks,
+            config.entities,
+            config.model,
+            config.alerting,
+            config.incidents,
+            config.learning,
+        )
 
     def to_payload(self) -> dict[str, Any]:
         """Return it as plain JSON values, every setting written out, so that a later default changes no replay."""
@@ -41,6 +50,7 @@ class Detection:
             "model": self.model.model_dump(mode="json"),
             "alerting": self.alerting.model_dump(mode="json"),
             "incidents": self.incidents.model_dump(mode="json"),
+            "learning": self.learning.model_dump(mode="json"),
         }
 
     @classmethod
@@ -54,6 +64,7 @@ class Detection:
                 Model.model_validate(payload["model"]),
                 Alerting.model_validate(payload["alerting"]),
                 Incidents.model_validate(payload["incidents"]),
+                Learning.model_validate(payload.get("learning", {})),
             )
         except (KeyError, TypeError, ValidationError) as error:
             message = (

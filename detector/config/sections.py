@@ -13,6 +13,7 @@ from detector.config.alerting import Alerting, KafkaSink, Outbox, Sink, StdoutSi
 from detector.config.connection import Kafka, Registry, Sasl, Tls
 from detector.config.events import Events, Feature, Limits, Timestamp
 from detector.config.incidents import Incidents
+from detector.config.learning import Learning
 from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
 from detector.config.section import Secret, Section
@@ -36,6 +37,7 @@ __all__ = [
     "Kafka",
     "KafkaSink",
     "KafkaSource",
+    "Learning",
     "Limits",
     "Log",
     "Model",
@@ -82,6 +84,8 @@ class Config(Section):
     """Bounds on the entities of one partition."""
     model: Model = Model()
     """The online K-Means."""
+    learning: Learning = Learning()
+    """Which entities learn."""
     alerting: Alerting = Alerting()
     """From which score on an event is anomalous."""
     incidents: Incidents = Incidents()

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from detector.models.calibration import prior
 from detector.models.incident_state import state_of
+from detector.models.lending import blank
+from detector.models.pools import ClusterPool, SeedPool
 from detector.models.program import SlotStates
 from detector.models.shape import Shape
 from detector.types import Bool, Float32, Float64, Int32, Int64
 
 _FIRST_CAPACITY = 16
+_SEEDS, _CLUSTER = 1, 2
+"""What the last byte of a packed slot says that it has behind its fixed part."""
 
 
 class Bank:
@@ -33,17 +37,19 @@ class Bank:
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
                                             [S, 0] where nothing is smoothed
-    quarantine      float64 [S, 3 + 3 D]    weight, first, last; values, sums, squares; [S, 0] where nothing is gated
     last_seen       float64 [S]             the partition's event time at the slot's last row
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
+    kept_up         int64   [S]             number of the block before which the slot was last kept up
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
+    quarantined     int32   [S]             place of its quarantine in the cluster pool, -1 = it has none
+    modes           int8    [S]             its learning mode, which its entity's name decides
     occupied        bool    [S]             whether the slot is anybody's
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
-    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False, gating: bool = False) -> None:
+    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False) -> None:
         self.shape = shape
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
@@ -53,18 +59,21 @@ class Bank:
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
-                ("quarantine", np.float64, (gating * (3 + 3 * shape.features),)),
                 ("last_seen", np.float64),
                 ("since", np.float64),
                 ("incident", state_of(shape.features)),
                 ("rows_learned", np.int64),
+                ("kept_up", np.int64),
             ]
         )
         self._slots = np.zeros(0, self._fixed)
         self.seeds = np.full(0, -1, np.int32)
+        self.quarantined = np.full(0, -1, np.int32)
+        self.modes = np.zeros(0, np.int8)
         self.occupied = np.zeros(0, np.bool_)
         self.seen = np.zeros(0, np.bool_)
         self.pool = SeedPool(seed_rows, shape.features)
+        self.clusters = ClusterPool(shape.features)
         self._grow(_FIRST_CAPACITY)
 
     @property
@@ -103,11 +112,6 @@ class Bank:
         return self._slots["smoothed"]
 
     @property
-    def quarantine(self) -> Float64:
-        """Weight, first, last; values, sums, sums of squares of gated rows, a feature each [S, 3 + 3 D]."""
-        return self._slots["quarantine"]
-
-    @property
     def last_seen(self) -> Float64:
         """Partition's event time at the slot's last row [S]."""
         return self._slots["last_seen"]
@@ -126,6 +130,11 @@ class Bank:
     def rows_learned(self) -> Int64:
         """Rows learned [S]."""
         return self._slots["rows_learned"]
+
+    @property
+    def kept_up(self) -> Int64:
+        """Number of the block before which each slot was last kept up [S]."""
+        return self._slots["kept_up"]
 
     @property
     def masses(self) -> Float32:
@@ -187,7 +196,7 @@ class Bank:
 
     def clear(self, slots: Int64 | Int32) -> None:
         """Make those slots new ones."""
-        self.pool.release(self.seeds[slots])
+        self.vacate(slots)
         self._slots[slots] = np.zeros(1, self._fixed)
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
@@ -197,18 +206,35 @@ class Bank:
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))
 
-    def release(self, slots: Int64) -> None:
+    def release(self, slots: Int64 | Int32) -> None:
         """Free what those slots hold in the seed pool."""
         self.pool.release(self.seeds[slots])
         self.seeds[slots] = -1
 
-    def gather(self, slots: Int64) -> SlotStates:
-        """Copy out the states of at most `call_slots` slots, padded to the program's shape."""
-        n, padded = len(slots), self.shape.call_slots + 1
-        centroids = np.zeros((padded, self.shape.all_centroids, self.shape.features), np.float32)
-        traits = np.zeros((padded, self.shape.traits), np.float32)
-        times = np.zeros((padded, self.shape.times))
+    def vacate(self, slots: Int64 | Int32) -> None:
+        """Free what those slots hold in any pool."""
+        self.release(slots)
+        self.end_quarantine(slots)
+
+    def quarantine(self, slots: Int64) -> Int32:
+        """Return the places of those slots' quarantines (each slot once), begun where there are none."""
+        new = slots[self.quarantined[slots] < 0]
+        self.quarantined[new] = self.clusters.take(len(new))
+        return self.quarantined[slots]
+
+    def end_quarantine(self, slots: Int64 | Int32) -> None:
+        """Forget what those slots have in quarantine."""
+        self.clusters.release(self.quarantined[slots])
+        self.quarantined[slots] = -1
+
+    def gather(self, slots: Int64, blocks: int) -> SlotStates:
+        """Copy out the states of some slots, padded to what the program takes for a stack of so many blocks."""
+        n, padded = len(slots), self.shape.slots_of(blocks) + 1
+        centroids = blank((padded, self.shape.all_centroids, self.shape.features), np.float32)
+        traits = blank((padded, self.shape.traits), np.float32)
+        times = blank((padded, self.shape.times), np.float64)
         centroids[:n], traits[:n], times[:n] = self.centroids[slots], self.traits[slots], self.times[slots]
+        centroids[-1], traits[-1], times[-1] = 0.0, 0.0, 0.0  # of the others nothing is read
         return SlotStates(centroids, traits, times)
 
     def scatter(self, slots: Int64, states: SlotStates) -> None:
@@ -234,32 +260,42 @@ class Bank:
         self.seen[slots] = ~np.isnan(self.means[slots]).any(1)
 
     def pack(self, slots: Int64) -> list[bytes]:
-        """Return each slot's bytes: the fixed part, then its seed rows while it has any."""
+        """Return each slot's bytes: the fixed part, then its seed rows and its quarantine while it has any."""
         fixed = self._slots[slots]
         raw = fixed.view(np.uint8).reshape(len(slots), self._fixed.itemsize)
         whole = raw.tobytes()
         size = self._fixed.itemsize
         packed = [whole[i : i + size] for i in range(0, len(whole), size)]
-        for i, place in enumerate(self.seeds[slots].tolist()):
-            if place >= 0:
-                packed[i] += self.pool.rows_of(place).tobytes() + b"\x01"
+        seeds, clusters = self.seeds[slots], self.quarantined[slots]
+        for i in np.flatnonzero((seeds >= 0) | (clusters >= 0)).tolist():
+            held, rows = clusters[i] >= 0, seeds[i] >= 0
+            if rows:
+                packed[i] += self.pool.rows_of(seeds[i]).tobytes()
+            if held:
+                packed[i] += self.clusters.held[clusters[i]].tobytes()
+            packed[i] += bytes([_SEEDS * rows + _CLUSTER * held])
         return packed
 
     def unpack(self, slots: Sequence[int], packed: Sequence[bytes]) -> None:
         """Put packed states into slots; ValueError where the length does not fit the shape."""
-        size = self._fixed.itemsize
+        size, features = self._fixed.itemsize, self.shape.features
         for slot, state in zip(slots, packed, strict=True):
-            seeds = len(state) - size
-            if seeds < 0 or (seeds and (seeds - 1) % (4 * self.shape.features)):
+            held = state[-1] if len(state) > size else 0
+            cluster = 8 * self.clusters.width if held & _CLUSTER else 0
+            seeds = len(state) - size - bool(held) - cluster
+            if seeds < 0 or seeds % (4 * features) or held > _SEEDS + _CLUSTER or (seeds and not held & _SEEDS):
                 message = f"a slot of {len(state)} bytes does not fit a model of {size}"
                 raise ValueError(message)
             self._slots[slot] = np.frombuffer(state, self._fixed, 1)[0]
             self.seen[slot] = not np.isnan(self.means[slot]).any()
-            self.seeds[slot] = -1
-            if seeds:
-                rows = np.frombuffer(state, np.float32, (seeds - 1) // 4, size).reshape(-1, self.shape.features)
+            self.seeds[slot] = self.quarantined[slot] = -1
+            if held & _SEEDS:
+                rows = np.frombuffer(state, np.float32, seeds // 4, size).reshape(-1, features)
                 self.seeds[slot] = place = self.pool.take(1)[0]
                 self.pool.append(np.full(len(rows), place), rows)
+            if held & _CLUSTER:
+                self.quarantined[slot] = place = self.clusters.take(1)[0]
+                self.clusters.held[place] = np.frombuffer(state, np.float64, self.clusters.width, size + seeds)
 
     def unseeded(self, slots: Int64) -> Bool:
         """Tell which of those slots still gather seed rows."""
@@ -269,60 +305,10 @@ class Bank:
     def _grow(self, capacity: int) -> None:
         self._slots = _extended(self._slots, capacity, 0)
         self.seeds = _extended(self.seeds, capacity, -1)
+        self.quarantined = _extended(self.quarantined, capacity, -1)
+        self.modes = _extended(self.modes, capacity, 0)
         self.occupied = _extended(self.occupied, capacity, False)  # noqa: FBT003 - the value to fill with
         self.seen = _extended(self.seen, capacity, False)  # noqa: FBT003 - likewise
-
-
-class SeedPool:
-    """The first rows of slots that have no centroids yet, kept only until then.
-
-    A million slots may gather seeds at once, so their places are reused and the array grows by doubling.
-    """
-
-    def __init__(self, rows: int, features: int) -> None:
-        self._rows = np.zeros((0, rows, features), np.float32)
-        self.counts = np.zeros(0, np.int64)
-        self._free: list[int] = []
-
-    def take(self, n: int) -> Int32:
-        """Return n empty places."""
-        short = n - len(self._free)
-        if short > 0:
-            held = len(self.counts)
-            more = max(short, held, _FIRST_CAPACITY)
-            self._rows = np.concatenate([self._rows, np.zeros((more, *self._rows.shape[1:]), np.float32)])
-            self.counts = np.concatenate([self.counts, np.zeros(more, np.int64)])
-            self._free.extend(range(held + more - 1, held - 1, -1))
-        places = np.array([self._free.pop() for _ in range(n)], np.int32)
-        self.counts[places] = 0
-        return places
-
-    @property
-    def used(self) -> int:
-        """Places that are taken."""
-        return len(self.counts) - len(self._free)
-
-    def release(self, places: Int32) -> None:
-        """Give places back; -1 is none."""
-        self._free.extend(places[places >= 0].tolist())
-
-    def append(self, places: Int64 | Int32, rows: Float32) -> None:
-        """Add one row [n, D] to each place, in order; what does not fit is left out."""
-        order = np.argsort(places, kind="stable")
-        sorted_places = places[order]
-        first = np.searchsorted(sorted_places, sorted_places)
-        at = self.counts[sorted_places] + np.arange(len(order)) - first
-        fits = at < self._rows.shape[1]
-        self._rows[sorted_places[fits], at[fits]] = rows[order[fits]]
-        np.maximum.at(self.counts, sorted_places[fits], at[fits] + 1)
-
-    def rows_of(self, place: int) -> Float32:
-        """Return the rows at one place [n, D]."""
-        return self._rows[place, : self.counts[place]]
-
-    def full(self, places: Int32) -> Float32:
-        """Return the rows at full places [n, R, D]."""
-        return self._rows[places]
 
 
 def _extended(array: NDArray[Any], length: int, fill: object) -> NDArray[Any]:

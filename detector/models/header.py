@@ -26,6 +26,9 @@ class Header(msgspec.Struct, frozen=True):
     inside         n bytes, 1 where the row came within an incident of its slot
     incidents      entities whose incidents are open, and `ending` the incidents that ended at the last boundary
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
+    marks          float64 [3] that the gates of slots are set by
+    kept           number of the block before which the last upkeep was due
+    learning       what operators said of learning modes, in order: patterns and modes
     """
 
     detection: dict[str, Any]
@@ -42,6 +45,9 @@ class Header(msgspec.Struct, frozen=True):
     ending: list[Ending]
     reference: bytes
     gate_reference: bytes
+    marks: bytes
+    kept: int
+    learning: dict[str, str]
 
     def encode(self) -> bytes:
         """Return the bytes."""

@@ -18,6 +18,7 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import exceeded, followed, scaled
 from detector.models.filtering import Filters, filtered
+from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
 from detector.models.reference import Placed, Reference
@@ -34,7 +35,7 @@ _OUTLYING = 0.01
 
 
 class Scored(NamedTuple):
-    """One turn's scores, over all n rows of its block.
+    """One turn's scores, over those n rows of its block that were laid out.
 
     turn        its place in the stack, and `of` what the program said of the stack
     distance    float32 [n]     NaN where not scored
@@ -83,6 +84,8 @@ class Judging:
     reference      of smoothed scores: what alerts go by
     gating         of scores: what the learning gate goes by
     open_smoothed  float64 [n] smoothed scores of the open block's rows
+    marks          float64 [3] what learning gates go by, on the references' scale, as of the last upkeep: `gating`'s
+                   quantile of rate 1e-3 and its alert threshold, and the alert threshold of `reference`; inf = unknown
     """
 
     def __init__(self, bank: Bank, detection: Detection) -> None:
@@ -93,6 +96,7 @@ class Judging:
         self.reference = Reference(detection.alerting.reference)
         self.gating = Reference(detection.alerting.reference)
         self.open_smoothed = np.zeros(0)
+        self.marks = np.full(3, np.inf)
 
     def configure(self, detection: Detection) -> None:
         """Go on by another configuration, of a model of the same form.
@@ -106,25 +110,27 @@ class Judging:
         self.alpha = smoothing_of(detection)
         self.reference.half_life = self.gating.half_life = detection.alerting.reference
 
-    def restore(self, smoothed: Float64, reference: Float64, gating: Float64) -> None:
-        """Take up what a checkpoint holds: `open_smoothed`, and the counts of the references."""
-        self.open_smoothed = smoothed
+    def restore(self, smoothed: Float64, reference: Float64, gating: Float64, marks: Float64) -> None:
+        """Take up what a checkpoint holds: `open_smoothed`, the counts of the references, and `marks`."""
+        self.open_smoothed, self.marks = smoothed, marks
         self.reference.restore(reference)
         self.gating.restore(gating)
 
     def judge(self, t: int, turn: Turn, scores: StackScores) -> Scored:
         """Smooth and calibrate the distances of turn number t."""
-        block, n = turn.block, len(turn.block)
-        distance = np.where(block.usable, scores.distance[t, :n], np.float32(np.nan))
+        slots, usable = turn.block.slots[turn.first :], turn.block.usable[turn.first :]
+        n = len(slots)
+        distance = np.where(usable, scores.distance[t, :n], np.float32(np.nan))
         smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
         if self._filters is not None:
-            smoothed, shares = filtered(smoothed, shares, self._filters.counting(block.rows, scores.expected[t, :n]))
+            counting = self._filters.counting(turn.block.rows[turn.first :], scores.expected[t, :n])
+            smoothed, shares = filtered(smoothed, shares, counting)
         if self.alpha is not None:
             smoothed, shares = self._smooth(turn, smoothed, shares, self.alpha)
-        at = scaled(smoothed, self._bank.sketches[block.slots, 0])
+        at = scaled(smoothed, self._bank.sketches[slots, 0])
         rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
-        known = self._bank.rows_learned[block.slots] >= self._detection.model.warm_up
-        warm = block.usable & known & ~self._bank.unseeded(block.slots)
+        known = self._bank.rows_learned[slots] >= self._detection.model.warm_up
+        warm = usable & known & ~self._bank.unseeded(slots)
         return Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
 
     def _smooth(self, turn: Turn, distance: Float64, parts: Float32, alpha: float) -> tuple[Float64, Float32]:
@@ -134,12 +140,13 @@ class Judging:
         smoothed contributions, whose shares are the features' then. (Smoothed shares would let a row that is hardly
         out of place count as much as one that is far out.) Those of rows scored before are not kept: nobody asks again.
         """
-        new = turn.scored + np.flatnonzero(~np.isnan(distance[turn.scored :]))
+        before = turn.scored - turn.first
+        new = before + np.flatnonzero(~np.isnan(distance[before:]))
         squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
         values = np.concatenate([distance[new, None], distance[new, None] * (parts[new] / squares)], 1)
-        after = smooth(values, turn.block.slots[new], self._bank.smoothed, alpha)
+        after = smooth(values, turn.block.slots[turn.first + new], self._bank.smoothed, alpha)
         smoothed = np.full(len(distance), np.nan)
-        smoothed[: turn.scored] = self.open_smoothed
+        smoothed[:before] = self.open_smoothed[:before]
         smoothed[new] = after[:, 0]
         shares = parts.copy()
         shares[new] = after[:, 1:]
@@ -147,25 +154,34 @@ class Judging:
 
     def drifting(self, turn: Turn, scored: Scored, times: Float64) -> Float64:
         """Return since when the slot of each new row of a turn drifts [n], by the rows' event times [n]; NaN = not."""
-        slots, score = turn.block.slots[turn.scored :], scored.smoothed[turn.scored :]
+        slots, score = turn.block.slots[turn.scored :], scored.smoothed[turn.scored - turn.first :]
         seen = np.flatnonzero(~np.isnan(score))
         since, level = np.full(len(slots), np.nan), self._bank.sketches[slots[seen], 0, 0]
         since[seen] = drift.follow(self._bank.since, slots[seen], score[seen] > level, times[seen])
         return since
 
-    def learn(self, block: Block, scored: Scored, learned: Bool, inside: Bool) -> None:
+    @property
+    def _apart(self) -> bool:
+        """Whether scores that the gate goes by have a reference of their own: else they are those of alerts."""
+        return self.alpha is not None or self._filters is not None or self._detection.model.gate is not None
+
+    def keep(self, scored: Scored) -> None:
+        """Keep the smoothed scores of an open block's new rows."""
+        self.open_smoothed = np.concatenate([self.open_smoothed, scored.smoothed])
+
+    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, inside: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
-        `learned` [n] tells which rows the model learns: those beyond the learning gate are none. `inside` [n] tells
-        which came within an incident of their slot: they stay out. The row that opened it counts, or leaving out
-        whatever alerts would lower the threshold, and more and more would alert.
+        `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
+        learning gate are none. `inside` [n] tells which came within an incident of their slot: they stay out. The row
+        that opened it counts, or leaving out whatever alerts would lower the threshold, and more and more would alert.
         """
         least = _OUTLYING * self._detection.alerting.false_alarm_rate
-        normal = block.usable & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
+        normal = able & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.smoothed, normal & seeded)
-        if self._detection.model.gate is not None:
+        if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
             warm = counted & scored.warm
             self.gating.learn(scaled(distance[warm], self._bank.sketches[block.slots[warm], 1]).bins)
@@ -177,14 +193,26 @@ class Judging:
         sketches = self._bank.sketches
         sketches[present, which] = followed(sketches[present, which], scores[counted], group)
 
+    def mark(self) -> None:
+        """Take the marks that the learning gates go by from now on."""
+        gating, rate = self.gating if self._apart else self.reference, self._detection.alerting.false_alarm_rate
+        usual = gating.quantile(_GATED) if gating.total >= 1.0 / _GATED else math.inf
+        self.marks = np.array([usual, gating.threshold(rate), self.reference.threshold(rate)])
+
     def set_gates(self, slots: Int64) -> None:
-        """Set the learning gates of those slots [n] by what is known now."""
-        factor = self._detection.model.gate
-        assert factor is not None, "nothing is gated"
-        sketches = self._bank.sketches[slots, 1]
-        gates = factor * exceeded(self.gating.quantile(_GATED), sketches)
-        known = (sketches[:, 2] >= _GATE_ROWS) & (self.gating.total >= 1.0 / _GATED)
-        self._bank.gates[slots] = np.where(known, gates, 0.0)
+        """Set the learning gates of those slots [n] by the marks: never nearer than their alert threshold.
+
+        The gate is `gate` times the quantile, where there is one; in quarantine it is where a row by itself would
+        alert, if that is nearer.
+        """
+        bank, factor = self._bank, self._detection.model.gate
+        own, alert = bank.sketches[slots, int(self._apart)], exceeded(self.marks[2], bank.sketches[slots, 0])
+        usual = factor * exceeded(self.marks[0], own) if factor is not None else np.full(len(slots), np.inf)
+        nearer = np.minimum(usual, exceeded(self.marks[1], own))
+        gates = np.where(bank.modes[slots] == QUARANTINE, nearer, usual)
+        gates = np.where(np.isfinite(alert), np.maximum(gates, alert), gates)
+        known = (own[:, 2] >= _GATE_ROWS) & np.isfinite(gates)
+        bank.gates[slots] = np.where(known, gates, 0.0)
 
 
 def smoothing_of(detection: Detection) -> float | None:

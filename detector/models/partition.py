@@ -20,6 +20,7 @@ from detector.models.header import Header, float64
 from detector.models.incident_state import without_shares
 from detector.models.incidents import Incidents, Rules, Seen
 from detector.models.judging import Judging, Scored, smoothing_of
+from detector.models.learning import FREEZE, MODES, Learning
 from detector.models.planting import Planting
 from detector.models.program import Program
 from detector.models.progress import Anomaly, Progress, Tally
@@ -28,10 +29,11 @@ from detector.models.reference import Reference
 from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
+from detector.models.upkeep import Upkeep
 from detector.types import NO_ROWS, Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Reason, Rows
 
 _UPKEEP = 64
-"""Dead centroids are split and entities forgotten at every such multiple of blocks; no stack crosses one."""
+"""Upkeep of slots is due, and entities are forgotten, at every such multiple of blocks; no stack crosses one."""
 
 
 class PartitionModel:
@@ -42,7 +44,8 @@ class PartitionModel:
     model_version  counts the models of this partition from 1: a cold start makes a new one
     applied        control records that have taken effect
     time           the partition's event time, epoch seconds; -inf before the first row
-    reseeds        dead centroids split so far
+    changes        what upkeep did to its slots so far: `reseeds` and `promotions`
+    learning       the learning modes of its entities
     """
 
     detection: Detection
@@ -53,10 +56,11 @@ class PartitionModel:
     copying: Copying
     open: Block
     judging: Judging
+    quarantine: Quarantine
+    upkeep: Upkeep
     incidents: Incidents
     _inside: Bool
     _planting: Planting
-    _quarantine: Quarantine | None
 
     def __init__(
         self,
@@ -73,7 +77,8 @@ class PartitionModel:
         self.applied = 0
         self.model_version = 1
         self.time = -math.inf
-        self.reseeds = 0
+        self.changes = Counter[str]()
+        self.learning = Learning(detection.learning, {})
         self._begin_cold(detection, 0)
 
     # --- control records, checkpoints, memory
@@ -81,11 +86,14 @@ class PartitionModel:
     def restore(self, header: bytes, entities: Iterable[tuple[str, float]]) -> None:
         """Take up the state of a checkpoint; the entities (name, last seen) return from the store as they are met."""
         saved = Header.decode(header)
-        self._begin_cold(Detection.from_payload(saved.detection), saved.number)
-        self.applied, self.model_version = saved.applied, saved.model_version
+        detection = Detection.from_payload(saved.detection)
+        self.learning = Learning(detection.learning, saved.learning)
+        self._begin_cold(detection, saved.number)
+        self.applied, self.model_version, self.upkeep.since = saved.applied, saved.model_version, saved.kept
         self.time = -math.inf if saved.time is None else saved.time
         self.slots.know(entities)
-        self.judging.restore(float64(saved.smoothed), float64(saved.reference), float64(saved.gate_reference))
+        references = float64(saved.reference), float64(saved.gate_reference)
+        self.judging.restore(float64(saved.smoothed), *references, float64(saved.marks))
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
@@ -111,6 +119,9 @@ class PartitionModel:
             ending=self.incidents.ending,
             reference=self.judging.reference.counts.astype("<f8").tobytes(),
             gate_reference=self.judging.gating.counts.astype("<f8").tobytes(),
+            marks=self.judging.marks.astype("<f8").tobytes(),
+            kept=self.upkeep.since,
+            learning=self.learning.said,
         ).encode()
 
     def control(self, controls: Iterable[ControlRecord]) -> None:
@@ -141,6 +152,12 @@ class PartitionModel:
         resident = self.slots.resident_slots()
         few = self.bank.rows_learned[resident] < self.detection.model.warm_up
         return int((few | self.bank.unseeded(resident)).sum())
+
+    @property
+    def slots_learning(self) -> dict[str, int]:
+        """Resident slots by their learning mode."""
+        counts = np.bincount(self.bank.modes[self.slots.resident_slots()], minlength=len(MODES))
+        return dict(zip(MODES, counts.tolist(), strict=True))
 
     @property
     def centroids_active(self) -> int:
@@ -214,10 +231,11 @@ class PartitionModel:
 
     def _run(self, turns: list[Turn], rows: Rows, times: Float64, tally: Tally) -> None:
         """Score a stack and learn its complete blocks."""
-        stack, called = assemble(turns, self.shape, self.bank.capacity)
+        stack, called = assemble(turns, self.shape, self.bank.modes)
         self.copying.before_change(called)
+        self.upkeep.reach(called)
         self._meet(turns, tally)
-        scores, states = self.program(stack, self.bank.gather(called))
+        scores, states = self.program(stack, self.bank.gather(called, len(stack.rows)))
         if turns[0].complete:
             self.bank.scatter(called, states)
         for t, turn in enumerate(turns):
@@ -226,7 +244,8 @@ class PartitionModel:
             if turn.complete:
                 self._learned(turn, scored)
             else:
-                self.open, self.judging.open_smoothed = turn.block, scored.smoothed
+                self.open = turn.block
+                self.judging.keep(scored)
 
     def _meet(self, turns: list[Turn], tally: Tally) -> None:
         """Let the slots see the features of the rows that are new."""
@@ -240,8 +259,9 @@ class PartitionModel:
 
     def _observe(self, turn: Turn, scored: Scored, rows: Rows, times: Float64, tally: Tally) -> None:
         """Advance the running state by the turn's new rows, and tell what they are."""
-        new, here = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
-        rates, slots = scored.rates[new], turn.block.slots[new]
+        before = turn.scored - turn.first
+        new, here = slice(before, None), slice(turn.start, turn.end)
+        rates, slots = scored.rates[new], turn.block.slots[turn.scored :]
         tally.distance[here], tally.rates[here] = scored.distance[new], rates
         tally.smoothed[here] = scored.smoothed[new]
         if not len(rates):
@@ -251,7 +271,7 @@ class PartitionModel:
 
         def describe(i: int) -> Anomaly:
             return scored.anomaly(
-                turn.scored + i,
+                before + i,
                 turn.start + i,
                 since=float(since[i]),
                 threshold=-math.log10(rate),
@@ -292,13 +312,14 @@ class PartitionModel:
     def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
         block, bank = turn.block, self.bank
-        gates = bank.gates[block.slots] if self._quarantine else np.zeros(len(block), np.float32)
-        gated = block.usable & (gates > 0) & (scored.distance > gates)
-        learned = block.usable & ~gated
-        self.judging.learn(block, scored, learned, self._inside)
+        able = block.usable & (bank.modes[block.slots] != FREEZE)
+        gates = bank.gates[block.slots]
+        gated = able & (gates > 0) & (scored.distance > gates)
+        learned = able & ~gated
+        self.judging.learn(block, scored, able, learned, self._inside)
         self._inside = np.zeros(0, np.bool_)
-        if self._quarantine is not None and gated.any():
-            self._quarantine.add(block.slots[gated], block.rows[gated], block.time)
+        if gated.any():
+            self.quarantine.add(block.slots[gated], block.rows[gated], block.time)
         slots = block.slots[learned]
         present, group = distinct(slots, bank.capacity)
         bank.rows_learned[present] += np.bincount(group, minlength=len(present))
@@ -308,17 +329,10 @@ class PartitionModel:
             bank.pool.append(bank.seeds[slots[gathering]], block.rows[learned][gathering])
             self._planting.seed(present)
         if self.open.number % _UPKEEP == 0:
-            self._keep_up(np.unique(block.slots[block.usable]), block.time)
+            self.upkeep.fall_due(self.open.number)
+            self._forget(block.time - self.detection.entities.forget_after)
 
     # --- at block boundaries
-
-    def _keep_up(self, present: Int64, time: float) -> None:
-        """Do what is due at every so many blocks, for the slots present in the last one."""
-        self.reseeds += self._planting.split_dead(present, self.open.number)
-        if self._quarantine is not None:
-            self._quarantine.promote(present)
-            self.judging.set_gates(present)
-        self._forget(time - self.detection.entities.forget_after)
 
     def _forget(self, before: float) -> None:
         stale = self.slots.stale(before)
@@ -333,12 +347,18 @@ class PartitionModel:
         while self._controls and not len(self.open) and self._controls[0].boundary <= self.open.number:
             record = self._controls.popleft()
             self.applied += 1
-            if record.kind is ControlKind.CONFIGURATION:
-                self._configure(Detection.from_payload(record.payload))
+            match record.kind:
+                case ControlKind.CONFIGURATION:
+                    self._configure(Detection.from_payload(record.payload))
+                case ControlKind.LEARNING:
+                    self.learning.say(record.payload["pattern"], record.payload["mode"])
+            self.slots.modes_changed()
+            self.upkeep.fall_due(self.open.number)
         return self.detection != before
 
     def _configure(self, detection: Detection) -> None:
         """Take up another configuration: with the state where the model has the same form, else cold."""
+        self.learning.configure(detection.learning)
         if form(detection) == form(self.detection):
             self.detection = detection
             self.program, self.shape = self._programs(detection), shape_of(detection)
@@ -363,13 +383,13 @@ class PartitionModel:
         self.detection = detection
         self.shape = shape_of(detection)
         self.program = self._programs(detection)
-        rules, gating = rules_of(detection), detection.model.gate is not None
-        alpha = smoothing_of(detection)
-        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None, gating=gating)
+        rules, alpha = rules_of(detection), smoothing_of(detection)
+        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None)
         self.judging = Judging(self.bank, detection)
-        self.slots = Slots(self.bank, detection.entities.limit, self._load)
+        self.slots = Slots(self.bank, detection.entities.limit, self._load, self.learning.mode_of)
         self._planting = Planting(self.partition, self.bank, self.slots, rules, alpha)
-        self._quarantine = Quarantine(self.bank, self._planting) if gating else None
+        self.quarantine = Quarantine(self.bank, self._planting)
+        self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
         self.copying = Copying(self.bank, self.slots)
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
         self._inside = np.zeros(0, np.bool_)

@@ -6,7 +6,7 @@ import numpy as np
 
 from detector.models.bank import Bank
 from detector.models.calibration import begun
-from detector.models.seeding import Seeds, UInt64, draw_key, scales, seed, split_dead
+from detector.models.seeding import Seeds, UInt64, draw_key, may_be_dead, scales, seed, split_dead
 from detector.models.shape import Rules
 from detector.models.slots import WHOLE, Slots
 from detector.models.smoothing import smooth
@@ -55,12 +55,15 @@ class Planting:
         reseeds = 0
         for member in range(shape.members):
             own = slice(member * shape.centroids, (member + 1) * shape.centroids)
-            seeds = Seeds(bank.centroids[slots, own], bank.masses[slots, own], bank.spreads[slots, own])
-            keys = self._keys(_draw(f"split {number}", member), slots)
-            dead = split_dead(seeds, bank.means[slots], bank.variances[slots], keys, self.proven(slots)[:, own])
-            self._plant(slots, own, seeds)
+            some = slots[may_be_dead(bank.masses[slots, own])]
+            if not len(some):
+                continue
+            seeds = Seeds(bank.centroids[some, own], bank.masses[some, own], bank.spreads[some, own])
+            keys = self._keys(_draw(f"split {number}", member), some)
+            dead = split_dead(seeds, bank.means[some], bank.variances[some], keys, self.proven(some)[:, own])
+            self._plant(some, own, seeds)
             changed = dead >= 0
-            self._unproven(slots[changed], own.start + dead[changed])
+            self._unproven(some[changed], own.start + dead[changed])
             reseeds += int(changed.sum())
         return reseeds
 

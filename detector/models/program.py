@@ -44,6 +44,7 @@ observed value there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import os
@@ -54,7 +55,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from detector.models.lending import lendable
 from detector.models.shape import STACK, Rules, Shape
 from detector.types import Bool, Float32, Float64, Int32
 
@@ -89,6 +92,17 @@ _TINY = np.float32(1e-30)
 
 Tensor = Any
 """TensorFlow ships no types."""
+
+
+def use_one_thread() -> None:
+    """Let programs run on the thread that calls them; no bit depends on it.
+
+    A block is too little work to share: handing parts of it to another thread takes longer than to do them. Where
+    TensorFlow has begun to work already it keeps the threads that it has.
+    """
+    with contextlib.suppress(RuntimeError):
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
 class Stack(NamedTuple):
@@ -150,39 +164,45 @@ class Program:
     def __init__(self, shape: Shape, rules: Rules) -> None:
         self.shape = shape
         self.rules = rules
+        # Calling concrete functions spares TensorFlow the search for them, half a millisecond a call.
+        self._compiled = {blocks: self._function(blocks) for blocks in (1, STACK)}
+
+    def _function(self, blocks: int) -> Tensor:
         function = tf.function(self._stack, jit_compile=True, autograph=False)
-        # Calling the one concrete function spares TensorFlow the search for it, half a millisecond a call.
-        self._compiled = function.get_concrete_function(*self._signature())
+        return function.get_concrete_function(*self._signature(blocks))
 
     def __call__(self, stack: Stack, states: SlotStates) -> tuple[StackScores, SlotStates]:
-        """Score and learn a stack; the arrays given are left as they were."""
-        shape, slots = self.shape, self.shape.call_slots + 1
-        flat = states.centroids.reshape(slots * shape.all_centroids, shape.features)
-        distance, centroid, expected, parts, centroids, traits, times = self._compiled(
-            tuple(tf.constant(field) for field in stack[:-1]),
-            tf.constant(stack.blocks, tf.int32),
-            (tf.constant(flat), tf.constant(states.traits), tf.constant(states.times)),
+        """Score and learn a stack; the arrays given are left as they were, those returned are read-only."""
+        flat = states.centroids.reshape(-1, self.shape.features)
+        distance, centroid, expected, parts, centroids, traits, times = map(
+            np.asarray,  # without a copy, which `numpy()` would make
+            self._compiled[len(stack.rows)](
+                tuple(map(_lent, stack[:-1])),
+                _lent(np.array(stack.blocks, np.int32)),
+                (_lent(flat), _lent(states.traits), _lent(states.times)),
+            ),
         )
         return (
-            StackScores(distance.numpy(), centroid.numpy(), expected.numpy(), parts.numpy()),
-            SlotStates(centroids.numpy().reshape(states.centroids.shape), traits.numpy(), times.numpy()),
+            StackScores(distance, centroid, expected, parts),
+            SlotStates(centroids.reshape(states.centroids.shape), traits, times),
         )
 
     def warm_up(self) -> None:
         """Compile now rather than at the first row."""
-        stack, blocks, state = self._signature()
-        self._compiled(*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), (stack, blocks, state)))
+        for blocks, compiled in self._compiled.items():
+            arguments = self._signature(blocks)
+            compiled(*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), arguments))
 
-    def _signature(self) -> Tensor:
-        shape, slots = self.shape, self.shape.call_slots + 1
-        grid = (STACK, shape.rows)
+    def _signature(self, blocks: int) -> Tensor:
+        shape, slots = self.shape, self.shape.slots_of(blocks) + 1
+        grid = (blocks, shape.rows)
         stack = (
             tf.TensorSpec((*grid, shape.features), tf.float32),
             tf.TensorSpec(grid, tf.int32),
             tf.TensorSpec(grid, tf.int32),
             tf.TensorSpec(grid, tf.int32),
             tf.TensorSpec(grid, tf.bool),
-            tf.TensorSpec((STACK,), tf.float64),
+            tf.TensorSpec((blocks,), tf.float64),
         )
         state = (
             tf.TensorSpec((slots * shape.all_centroids, shape.features), tf.float32),
@@ -193,7 +213,7 @@ class Program:
 
     def _stack(self, stack: Tensor, blocks: Tensor, state: Tensor) -> Tensor:
         """Take as many turns as there are blocks; each sees what the one before it left."""
-        grid, features = (STACK, self.shape.rows), self.shape.features
+        grid, features = stack[1].shape, self.shape.features
 
         def turn(t: Tensor, scores: Tensor, state: Tensor) -> Tensor:
             block = _Block(*(field[t] for field in stack))
@@ -298,10 +318,11 @@ class Program:
         mass, _, wins, *_ = self._split(tf.gather(traits, slots))
         _, first, last = tf.split(tf.gather(times, slots), [1, shape.all_centroids, shape.all_centroids], axis=1)
         by_member = tf.reshape(tf.transpose(mass), (shape.members, shape.centroids, -1))
-        one, other = by_member[:, :, None], by_member[:, None]
-        earlier = tf.constant(np.tri(shape.centroids, k=-1, dtype=np.bool_)[:, :, None])
-        heavier = tf.logical_or(other > one, tf.logical_and(other >= one, earlier))
-        above = tf.reduce_sum(tf.where(heavier, other, 0.0), 2)
+        above = tf.zeros_like(by_member)
+        for k in range(shape.centroids):  # a reduction over all pairs would write them to memory first
+            other, later = by_member[:, k : k + 1], (np.arange(shape.centroids) > k)[:, None]
+            heavier = tf.logical_or(other > by_member, tf.logical_and(other >= by_member, later))
+            above += tf.where(heavier, other, 0.0)
         heavy = above < np.float32(rules.mass) * tf.reduce_sum(by_member, 1, keepdims=True)
         heavy = tf.transpose(tf.reshape(heavy, (shape.all_centroids, -1)))
         proven = tf.logical_and(wins >= rules.promote_count, last - first >= rules.promote_after)
@@ -416,6 +437,11 @@ def _first_least(values: Tensor) -> Tensor:
     places = tf.range(values.shape[-1], dtype=tf.int32)
     least = tf.reduce_min(values, -1, keepdims=True)
     return tf.reduce_min(tf.where(values <= least, places, values.shape[-1] - 1), -1)
+
+
+def _lent(array: NDArray[Any]) -> Tensor:
+    """Return the array as a tensor in the same memory."""
+    return tf.experimental.dlpack.from_dlpack(lendable(array).__dlpack__())
 
 
 def _known(mean: Tensor) -> Tensor:

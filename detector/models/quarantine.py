@@ -26,42 +26,51 @@ class Quarantine:
     def __init__(self, bank: Bank, planting: Planting) -> None:
         self._bank = bank
         self._planting = planting
-        self.promoted = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows in quarantine, over the slots in memory."""
+        places = self._bank.quarantined
+        return int(self._bank.clusters.held[places[places >= 0], 0].sum())
 
     def add(self, slots: Int64, rows: Float32, time: float) -> None:
         """Take in rows [n, D] of slots [n], whose block ended at `time`."""
-        held, features = self._bank.quarantine, self._bank.shape.features
+        bank, features = self._bank, self._bank.shape.features
         seen = np.isfinite(rows)
         values = np.where(seen, rows, 0.0).astype(np.float64)
-        stale = np.unique(slots[time - held[slots, 2] > _GAP * self._planting.rules.promote_after])
-        held[stale] = 0.0
-        new = np.unique(slots[held[slots, 0] == 0])
-        held[new, 1] = time
-        np.add.at(held[:, 0], slots, 1.0)
-        held[slots, 2] = time
-        np.add.at(held[:, 3 : 3 + features], slots, seen)
-        np.add.at(held[:, 3 + features : 3 + 2 * features], slots, values)
-        np.add.at(held[:, 3 + 2 * features :], slots, values * values)
+        present, group = np.unique(slots, return_inverse=True)
+        places = bank.quarantine(present)
+        held = bank.clusters.held
+        held[places[time - held[places, 2] > _GAP * self._planting.rules.promote_after]] = 0.0
+        held[places[held[places, 0] == 0], 1] = time
+        held[places, 2] = time
+        at = places[group]
+        np.add.at(held[:, 0], at, 1.0)
+        np.add.at(held[:, 3 : 3 + features], at, seen)
+        np.add.at(held[:, 3 + features : 3 + 2 * features], at, values)
+        np.add.at(held[:, 3 + 2 * features :], at, values * values)
 
     def promote(self, slots: Int64) -> int:
-        """Make centroids of the quarantines that are dense and persistent, and begin those anew that are not dense."""
-        held, rules = self._bank.quarantine, self._planting.rules
-        lasting = held[slots, 2] - held[slots, 1] >= rules.promote_after
-        ready = slots[(held[slots, 0] >= rules.promote_count) & lasting]
-        promoted = 0
-        for slot in ready.tolist():
-            promoted += self._judge(slot)
-            held[slot] = 0.0
-        self.promoted += promoted
+        """Make centroids of the quarantines that are dense and persistent, and begin those anew that are not dense.
+
+        Returns how many have become normal.
+        """
+        bank, rules = self._bank, self._planting.rules
+        slots = slots[bank.quarantined[slots] >= 0]
+        weight, first, last = bank.clusters.held[bank.quarantined[slots], :3].T
+        ready = slots[(weight >= rules.promote_count) & (last - first >= rules.promote_after)]
+        promoted = sum(self._judge(slot) for slot in ready.tolist())
+        bank.end_quarantine(ready)
         return promoted
 
     def _judge(self, slot: int) -> bool:
         bank, at = self._bank, np.array([slot])
-        weight, first, last = bank.quarantine[slot, :3].tolist()
-        count, total, squares = np.split(bank.quarantine[slot, 3:], 3)
-        held = np.maximum(count, 1.0)
-        centre = total / held
-        variance = np.maximum(squares / held - centre * centre, 0.0)
+        held = bank.clusters.held[bank.quarantined[slot]]
+        weight, first, last = held[:3].tolist()
+        count, total, squares = np.split(held[3:], 3)
+        values = np.maximum(count, 1.0)
+        centre = total / values
+        variance = np.maximum(squares / values - centre * centre, 0.0)
         scale = scales(bank.means[at], bank.variances[at])[0]
         spread = float((variance / scale**2).sum())
         usual = float(np.median(bank.spreads[slot][bank.masses[slot] > 0]))

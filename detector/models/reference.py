@@ -52,6 +52,13 @@ class _Tail:
         rates: Float64 = self.rate * np.where(grown > 0, grown, 0.0) ** (-1.0 / self.shape)
         return rates if self.shape > 0 else np.where(grown > 0, rates, 0.0)
 
+    def value(self, rate: float) -> float:
+        """Return the value that a share `rate`, no more than the tail's own, exceeds."""
+        ratio = self.rate / rate
+        if abs(self.shape) < 1e-6:
+            return self.start + self.scale * math.log(ratio)
+        return self.start + self.scale * (math.pow(ratio, self.shape) - 1.0) / self.shape
+
 
 class Placed(NamedTuple):
     """Values float64 [n] on the reference's scale, which never changes, and their bins int64 [n]: NaN in the lowest."""
@@ -99,11 +106,24 @@ class Reference:
         if self._tail is not None:
             in_tail = at.values > self._tail.start
             rates[in_tail] = self._tail.rates(at.values[in_tail])
-        return np.clip(rates, self.least_rate, 1.0)
+        bounded: Float64 = np.minimum(np.maximum(rates, self.least_rate), 1.0)  # numpy.clip takes three times as long
+        return bounded
 
     def quantile(self, rate: float) -> float:
         """Return the least value that no more than a share `rate` exceeds, as far as the counts tell."""
         return float(_EDGES[self._first(rate)]) if self.total else 0.0
+
+    def threshold(self, rate: float) -> float:
+        """Return the least value whose rate, as `rates` tells it, is no more than that; inf where none is known yet."""
+        if rate < self.least_rate:
+            return math.inf
+        tail = self._tail
+        if tail is not None and rate < tail.rate:
+            return tail.value(rate)
+        most = rate * (self.total + 1.0) - 1.0
+        if most < 0.0:
+            return math.inf
+        return float(_EDGES[_BINS + 1 - int(np.searchsorted(self._above[::-1], most, side="right"))])
 
     def learn(self, bins: Int64) -> None:
         """Add the distances of a block, by their bins [n]."""

@@ -147,6 +147,12 @@ def _squares(z: Float64, norms: Float64, points: Float64) -> Float64:
     return squares
 
 
+def may_be_dead(masses: Float32) -> NDArray[np.bool_]:
+    """Tell which slots [S] have a centroid with so little mass [S, K] that it is dead, unless it is to be spared."""
+    little: NDArray[np.bool_] = masses.min(1) < _DEAD_SHARE * masses.sum(1) / masses.shape[1]
+    return little
+
+
 def split_dead(seeds: Seeds, mean: Float32, var: Float32, keys: UInt64, spare: NDArray[np.bool_]) -> Int64:
     """Give each slot's deadest centroid half of its heaviest one, in place; returns its number [S], -1 = none is dead.
 

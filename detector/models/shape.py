@@ -37,7 +37,11 @@ class Shape:
         if not self.keyed:
             return 1
         fitting = _CALL_CELLS // (self.features * self.all_centroids)
-        return max(self.rows, min(_CALL_SLOTS, fitting))
+        return max(self.rows, min(_CALL_SLOTS, fitting, STACK * self.rows))
+
+    def slots_of(self, blocks: int) -> int:
+        """Distinct slots that a call of so many blocks takes, at most."""
+        return min(self.call_slots, blocks * self.rows)
 
     @property
     def traits(self) -> int:
@@ -102,5 +106,5 @@ def form(detection: Detection) -> tuple[object, ...]:
     """Return what the state of a slot is made for: a model of another form begins cold."""
     features = tuple((feature.name, feature.path) for feature in detection.events.features)
     shape = shape_of(detection)
-    kept = detection.model.smoothing is None, detection.model.gate is None
-    return features, detection.events.entity, shape.centroids, shape.members, seed_rows(detection), kept
+    smoothed = detection.model.smoothing is not None
+    return features, detection.events.entity, shape.centroids, shape.members, seed_rows(detection), smoothed

@@ -23,13 +23,21 @@ NOWHERE = -1
 class Slots:
     """The entities of one partition and their slots in `bank`.
 
-    `load` reads the states of evicted entities from the store; it is called with those that have returned.
+    `load` reads the states of evicted entities from the store; it is called with those that have returned. `mode_of`
+    tells an entity's learning mode.
     """
 
-    def __init__(self, bank: Bank, limit: int, load: Callable[[Sequence[str]], dict[str, bytes]]) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        limit: int,
+        load: Callable[[Sequence[str]], dict[str, bytes]],
+        mode_of: Callable[[str], int] = lambda _: 0,
+    ) -> None:
         self._bank = bank
         self.limit = limit
         self._load = load
+        self._mode_of = mode_of
         self.resident: dict[str, int] = {}
         self.evicted: dict[str, float] = {}
         self.names: list[str | None] = []
@@ -111,7 +119,13 @@ class Slots:
             self._bank.reserve(slot)
         self.resident[entity] = slot
         self._bank.occupied[slot] = True
+        self._bank.modes[slot] = self._mode_of(entity)
         return slot
+
+    def modes_changed(self) -> None:
+        """Ask anew for the learning modes of the entities in memory."""
+        for entity, slot in self.resident.items():
+            self._bank.modes[slot] = self._mode_of(entity)
 
     def _drop(self, slot: int) -> str:
         entity = self.names[slot]
@@ -120,5 +134,5 @@ class Slots:
         self.names[slot] = None
         self._bank.occupied[slot] = False
         self._free.append(slot)
-        self._bank.release(np.array([slot]))
+        self._bank.vacate(np.array([slot]))
         return entity

@@ -81,6 +81,9 @@ class Metrics:
         self.entities_warming_up = self._gauge(
             "entities_warming_up", "Slots that have not learned enough rows to score"
         )
+        self.entities_learning = self._gauge("entities_learning", "Slots in memory by their learning mode", "mode")
+        self.rows_quarantined = self._gauge("rows_quarantined", "Rows in quarantine, over all slots in memory")
+        self.promotions = self._counter("promotions", "Quarantines that turned out to be a new normal")
         self.model_info = Info("detector_model", "The model that scores now", registry=self.registry)
         self.set_model_version(0)
 

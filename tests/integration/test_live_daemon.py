@@ -42,6 +42,42 @@ def test_status_tells_what_it_does(daemon: Daemon) -> None:
     assert lines[4].strip() == told["partitions"][0]["partition"]
 
 
+def test_an_entity_is_frozen_and_everything_is_as_configured_again(daemon: Daemon) -> None:
+    store = ["--store", str(daemon.store)]
+    daemon.until(lambda: daemon.metrics()["detector_entities_active"] > 1, "it knows entities")
+    done = detector("learning", "set", "computer", "freeze", *store)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("computer/0: computer freeze, from block ")
+
+    def frozen() -> bool:
+        return daemon.metrics()['detector_entities_learning{mode="freeze"}'] == 1
+
+    daemon.until(frozen, "the entity was frozen")
+    lines = [" ".join(line.split()) for line in detector("learning", "list", "computer", *store).stdout.splitlines()]
+    assert lines[:4] == ["computer/0", "computer freeze", "configuration learn", "said since computer freeze"]
+    listed = json.loads(detector("learning", "list", "computer", "--json", *store).stdout)["partitions"]
+    assert listed[0]["entity"] == {"name": "computer", "mode": "freeze", "known": True}
+    assert detector("learning", "set", "--all", "default", *store).returncode == 0
+    daemon.until(lambda: not frozen(), "everything learned again")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["set", "computer", "frozen"], "no mode 'frozen'; expected one of learn, freeze, quarantine, default"),
+        (["set", "nobody", "freeze"], "no partition of this daemon knows the entity 'nobody'"),
+        (["set", "freeze"], "expected an entity and a mode"),
+        (["set", "computer", "freeze", "--partition", "a/1"], "a/1: not owned by this daemon, which owns computer/0"),
+        (["list", "--partition", "a/1"], "a/1: not owned by this daemon"),
+    ],
+)
+def test_what_an_operator_gets_wrong_is_told_in_a_line(daemon: Daemon, arguments: list[str], said: str) -> None:
+    done = detector("learning", *arguments, "--store", str(daemon.store))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_the_store_is_found_by_the_configuration(daemon: Daemon, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(f"source: {{kind: computer}}\nevents: {{features: [a]}}\nstore: {{path: '{daemon.store}'}}\n")

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import detector.owned
 from detector.config.detection import Detection
 from detector.config.sections import Config
+from detector.models.learning import QUARANTINE
 from detector.sources.memory import MemoryLog
 from detector.store.memory import MemoryStore
 from detector.types import ControlKind, ControlRecord, Partition
@@ -49,7 +50,10 @@ OTHER_FORM = detection(model={"centroids": 2, "seed_rows": 8, "warm_up": 8})
 def metrics(**model: Any) -> Detection:
     """The other preset, with members, and a quarantine that a log of minutes fills and empties."""
     short = {"centroids": 3, "seed_rows": 8, "warm_up": 8, "members": 2, "promote_count": 8, "promote_after": 60}
-    return detection(preset="metrics", model={**short, "half_life": {"events": 200}, "gate": 1.0, **model})
+    alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000, "cool_down": 15}
+    return detection(
+        preset="metrics", alerting=alerting, model={**short, "half_life": {"events": 200}, "gate": 1.0, **model}
+    )
 
 
 METRICS = metrics()
@@ -108,14 +112,28 @@ def _event(rng: np.random.Generator, time: int) -> dict[str, Any]:
     return event | {"host": f"host-{host}", "ts": time - late}
 
 
+SAID = (
+    (0, "host-2", "freeze"),
+    (5, "host-*", "quarantine"),
+    (12, "host-3", "freeze"),
+    (25, "host-[35]", "default"),
+    (40, "*", "default"),
+    (50, "host-?", "quarantine"),
+)
+"""What operators say of learning, so many blocks later."""
+
+
 def new_store(first: Detection, change: Detection | None, boundary: int) -> tuple[MemoryStore, Detection]:
-    """Return a store whose partitions begin with one configuration and take up another at a boundary."""
+    """Return a store whose partitions begin with one configuration, and at a boundary take up another and SAID."""
     store = MemoryStore(keep_rejects=10_000)
     for partition in PARTITIONS:
         opened = store.open(partition)
         opened.add_control(ControlRecord(0, ControlKind.CONFIGURATION, first.to_payload()))
         if change is not None:
             opened.add_control(ControlRecord(boundary, ControlKind.CONFIGURATION, change.to_payload()))
+        for later, pattern, mode in SAID:
+            payload = {"pattern": pattern, "mode": mode}
+            opened.add_control(ControlRecord(boundary + later, ControlKind.LEARNING, payload))
         opened.close()
     return store, change or first
 
@@ -249,9 +267,10 @@ def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:
     models = [owned.model for owned in worker.ownership.owned.values()]
     banks = [(model.bank, model.slots.resident_slots()) for model in models]
     worker.close()
-    assert sum(model._quarantine.promoted for model in models if model._quarantine) > 0
+    assert sum(model.changes["promotions"] for model in models) > 0
+    assert any((bank.modes[slots] == QUARANTINE).any() for bank, slots in banks)
     assert any((bank.gates[slots] > 0).any() for bank, slots in banks)
-    assert any((bank.quarantine[slots, 0] > 0).any() for bank, slots in banks)
+    assert any((bank.quarantined[slots] >= 0).any() for bank, slots in banks)
     assert any(np.isfinite(bank.smoothed[slots]).all() for bank, slots in banks)
 
 

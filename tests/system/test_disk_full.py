@@ -8,6 +8,7 @@ import time
 import pytest
 
 from detector.control.asking import ask
+from detector.errors import DetectorError
 from detector.types import Position
 from tests.support.broker import Cluster
 from tests.support.daemon import Daemon, DaemonFactory
@@ -35,6 +36,8 @@ def until_full(daemon: Daemon) -> None:
     assert str(daemon.store) in said
     assert "make room on its disk" in said
     assert daemon.metrics()['detector_blocked{reason="store"}'] == 1
+    with pytest.raises(DetectorError, match="make room on its disk"):
+        ask(daemon.store, "learning set", {"pattern": "*", "mode": "learn"})
     assert ask(daemon.store, "status")[0].result["blocked"]["store"] == daemon.blocked()["store"]
 
 

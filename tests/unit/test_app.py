@@ -35,6 +35,7 @@ ISSUED = (
     "kafka_consumer_lag_records{topic,partition} kafka_consumer_lag_seconds{topic,partition} rebalances_total "
     "blocked{reason} scoring_duration_seconds batch_size_events anomalies_total{severity} anomaly_score "
     "centroids_active centroid_reseeds_total entities_active entities_evicted_total entities_warming_up "
+    "entities_learning{mode} rows_quarantined promotions_total "
     "model_info{version} checkpoint_duration_seconds checkpoint_bytes checkpoint_last_success_timestamp_seconds "
     "alerts_total{state} alerts_suppressed_total{reason} incidents_total{severity} incidents_open{severity} "
     "incidents_resolved_total{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "

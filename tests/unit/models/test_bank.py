@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.models.bank import Bank, SeedPool
+from detector.models.bank import Bank
 from detector.models.calibration import prior
+from detector.models.pools import SeedPool
 from detector.models.shape import Shape
 from detector.types import Float32
 
@@ -14,17 +15,19 @@ SHAPE = Shape(features=3, centroids=2, rows=16, keyed=True)
 
 
 def bank(slots: int = 5) -> Bank:
-    """Return a bank whose slots hold random states, and i seed rows in slot i."""
-    made, rng = Bank(SHAPE, seed_rows=8, smoothing=True, gating=True), np.random.default_rng(1)
+    """Return a bank whose slots hold random states, i seed rows in slot i, and a quarantine in every other one."""
+    made, rng = Bank(SHAPE, seed_rows=8, smoothing=True), np.random.default_rng(1)
     made.reserve(slots - 1)
     numbers = np.arange(slots)
     made.clear(numbers)
     made.centroids[:slots] = rng.normal(size=(slots, 2, 3))
     made.traits[:slots] = rng.normal(size=(slots, SHAPE.traits))
-    for array in (made.times, made.sketches, made.smoothed, made.quarantine):
+    for array in (made.times, made.sketches, made.smoothed):
         array[:slots] = rng.normal(size=(slots, *array.shape[1:]))
     made.incidents["start"][:slots], made.rows_learned[:slots] = 3.0, numbers
     made.last_seen[:slots] = 5.0
+    for place in made.quarantine(np.arange(1, slots, 2)).tolist():
+        made.clusters.held[place] = rng.normal(size=made.clusters.width)
     for slot in range(slots):
         made.pool.append(np.full(slot, made.seeds[slot]), seed_rows(slot))
     return made
@@ -38,12 +41,13 @@ def test_a_slot_packed_and_unpacked_elsewhere_has_the_same_bytes() -> None:
     source = bank()
     source.release(np.array([4]))
     packed = source.pack(np.arange(5))
-    target = Bank(SHAPE, seed_rows=8, smoothing=True, gating=True)
+    target = Bank(SHAPE, seed_rows=8, smoothing=True)
     target.reserve(40)
     order = [17, 3, 39, 0, 8]
     target.unpack(order, packed)
     assert target.pack(np.array(order)) == packed
     assert target.unseeded(np.array(order)).tolist() == [True, True, True, True, False]
+    assert (target.quarantined[order] >= 0).tolist() == [False, True, False, True, False]
     assert target.pool.rows_of(target.seeds[0]).tobytes() == seed_rows(3).tobytes()
 
 
@@ -60,10 +64,10 @@ def test_bytes_of_another_shape_are_refused(cut: int) -> None:
         made.unpack([0], [made.pack(np.array([3]))[0][:-cut]])
 
 
-def test_nothing_is_kept_for_smoothing_and_gating_where_they_are_off() -> None:
+def test_nothing_is_kept_for_smoothing_where_it_is_off() -> None:
     plain = Bank(SHAPE, seed_rows=8)
-    assert plain.smoothed.shape[1] == plain.quarantine.shape[1] == 0
-    assert plain.bytes_per_slot == bank().bytes_per_slot - 8 * (1 + 3) - 8 * (3 + 3 * 3)
+    assert plain.smoothed.shape[1] == 0
+    assert plain.bytes_per_slot == bank().bytes_per_slot - 8 * (1 + 3)
 
 
 def test_growing_keeps_the_slots() -> None:
@@ -83,15 +87,17 @@ def test_a_cleared_slot_knows_nothing_and_gathers_seeds_anew() -> None:
     assert made.rows_learned[3] == 0
     assert np.isnan(made.smoothed[3]).all()
     assert made.sketches[3].tolist() == [prior(3).tolist()] * 2
-    assert not any(array[3].any() for array in (made.times, made.quarantine, made.wins, made.gates))
+    assert not any(array[3].any() for array in (made.times, made.wins, made.gates))
+    assert made.quarantined[3] == -1
+    assert made.clusters.used == 1, "that of slot 1"
     assert len(made.pool.rows_of(made.seeds[3])) == 0
 
 
 def test_what_is_gathered_and_scattered_is_the_same() -> None:
     made, slots = bank(), np.array([4, 1])
-    states = made.gather(slots)
+    states = made.gather(slots, 16)
     assert states.centroids.shape == (SHAPE.call_slots + 1, 2, 3)
-    assert not states.traits[2:].any()
+    assert not states.traits[-1].any()
     before = made.pack(np.arange(5))
     made.scatter(slots, states)
     assert made.pack(np.arange(5)) == before

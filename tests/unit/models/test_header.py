@@ -25,6 +25,9 @@ HEADER = Header(
     ending=[Ending(Facts("b", (7, 1), 2, 1.5, 1e-9, True, False, 3, [0.25, 0.75]), Reason.NO_DATA)],  # noqa: FBT003
     reference=np.linspace(0, 1, 7).tobytes(),
     gate_reference=np.linspace(1, 2, 7).tobytes(),
+    marks=np.array([5.0, np.inf, 7.0]).tobytes(),
+    kept=64,
+    learning={"b*": "freeze", "a": "default"},
 )
 
 

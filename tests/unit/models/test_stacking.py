@@ -7,6 +7,7 @@ import pytest
 
 from detector.models.bank import Bank
 from detector.models.blocks import Block, usable
+from detector.models.learning import FREEZE, LEARN, QUARANTINE
 from detector.models.shape import STACK, Shape
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.types import Float32
@@ -30,7 +31,7 @@ def test_rows_can_be_used_that_have_a_slot_and_half_their_features() -> None:
 
 def test_every_row_finds_its_slot_and_every_slot_its_group() -> None:
     turns = [turn([30, 7, 30, -1], time=5.0), turn([], time=6.0), turn([2, 7], complete=False, time=7.0)]
-    stack, called = assemble(turns, SHAPE, 64)
+    stack, called = assemble(turns, SHAPE, np.zeros(64, np.int8))
     nobody = SHAPE.call_slots
     assert sorted(called.tolist()) == [2, 7, 30]
     assert stack.blocks == 3
@@ -49,8 +50,27 @@ def test_every_row_finds_its_slot_and_every_slot_its_group() -> None:
     assert not stack.learns[2].any(), "an open block is scored, not learned"
 
 
+def test_rows_of_slots_that_are_frozen_are_scored_not_learned() -> None:
+    modes = np.array([LEARN, FREEZE, QUARANTINE], np.int8)
+    stack, _ = assemble([turn([0, 1, 2, -1])], SHAPE, modes)
+    assert stack.learns[0, :4].tolist() == [True, False, True, False]
+
+
+def test_a_single_block_takes_no_room_for_others_and_an_open_one_only_its_new_rows() -> None:
+    whole = turn([30, 7, 30, 9])
+    stack, called = assemble([whole], SHAPE, np.zeros(64, np.int8))
+    assert stack.rows.shape == (1, 16, 2)
+    assert sorted(called.tolist()) == [7, 9, 30]
+    stack, called = assemble([Turn(whole.block, 3, 3, complete=False)], SHAPE, np.zeros(64, np.int8))
+    assert called.tolist() == [9]
+    assert stack.rows[0, 0].tolist() == whole.block.rows[3].tolist()
+    assert np.isnan(stack.rows[0, 1:]).all()
+    complete, _ = assemble([Turn(whole.block, 3, 3, complete=True)], SHAPE, np.zeros(64, np.int8))
+    assert complete.learns[0].sum() == 4, "those scored before are learned with the rest"
+
+
 def test_a_full_block_of_different_slots_and_none_has_room() -> None:
-    stack, called = assemble([turn([*range(15), -1])], SHAPE, 16)
+    stack, called = assemble([turn([*range(15), -1])], SHAPE, np.zeros(16, np.int8))
     assert len(called) == 15
     assert (stack.present[0][stack.group[0]] == stack.slot[0]).all()
 
