@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from detector.config.connection import Registry
+from detector.config.filters import Filter
 from detector.config.paths import FieldPathText, PathText, clash, odd_name, split
 from detector.config.section import Section
 from detector.config.units import NUMBER, Bytes, Count, Seconds
@@ -48,6 +49,8 @@ class Feature(Section):
     """Where it stands in the event; its name where absent."""
     unit: str = ""
     """Its unit, for people."""
+    filter: Filter = Filter()
+    """Which of its values count towards a score; all, where absent."""
 
     @model_validator(mode="after")
     def _name_is_a_path(self) -> Feature:

@@ -35,8 +35,10 @@ class Bank:
                                                 weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
-    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
+    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
+                                            [S, 0] where nothing is smoothed
     last_seen       float64 [S]             the partition's event time at the slot's last row
+    since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
     kept_up         int64   [S]             number of the block before which the slot was last kept up
@@ -58,6 +60,7 @@ class Bank:
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
                 ("last_seen", np.float64),
+                ("since", np.float64),
                 ("incident", state_of(shape.features)),
                 ("rows_learned", np.int64),
                 ("kept_up", np.int64),
@@ -105,7 +108,7 @@ class Bank:
 
     @property
     def smoothed(self) -> Float64:
-        """Smoothed score and shares [S, 1 + D]."""
+        """Smoothed score, and what each feature contributes to it [S, 1 + D]."""
         return self._slots["smoothed"]
 
     @property
@@ -117,6 +120,11 @@ class Bank:
     def incidents(self) -> NDArray[np.void]:
         """What the slot keeps of its incident [S], as records."""
         return self._slots["incident"]
+
+    @property
+    def since(self) -> Float64:
+        """Event time since which the slot's scores are high [S]."""
+        return self._slots["since"]
 
     @property
     def rows_learned(self) -> Int64:
@@ -193,6 +201,7 @@ class Bank:
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
+        self.since[slots] = np.nan
         self.seen[slots] = False
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))

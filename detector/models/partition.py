@@ -267,9 +267,17 @@ class PartitionModel:
         if not len(rates):
             return
         rate, alerting = self.detection.alerting.false_alarm_rate, self.detection.alerting
+        since = self.judging.drifting(turn, scored, rows.times[here])
 
         def describe(i: int) -> Anomaly:
-            return scored.anomaly(before + i, turn.start + i, -math.log10(rate), self.model_version, turn.block.number)
+            return scored.anomaly(
+                before + i,
+                turn.start + i,
+                since=float(since[i]),
+                threshold=-math.log10(rate),
+                version=self.model_version,
+                block=turn.block.number,
+            )
 
         rarest = int(rates.argmin())
         if rates[rarest] <= 1.0 and (tally.top is None or -math.log10(rates[rarest]) > tally.top.score):
