@@ -30,6 +30,9 @@ _OF_THE_ROW = (
     "model_version",
     "block",
     "centroid",
+    "confidence",
+    "missing_share",
+    "imputed",
 )
 """Fields that are null where no row of the entity is at hand."""
 
@@ -99,6 +102,9 @@ def _finding(finding: Finding | None) -> dict[str, Any]:
         finding.model_version,
         finding.block,
         finding.centroid,
+        finding.confidence,
+        finding.missing_share,
+        finding.imputed,
     )
     return dict(zip(_OF_THE_ROW, of_the_row, strict=True))
 
@@ -109,13 +115,14 @@ def _features(alert: Alert, units: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            **({"feature": source} if source else {}),
             "observed": feature.observed if feature else None,
             "expected": feature.expected if feature else None,
             "share": feature.share if feature else None,
             "incident_share": share,
             **({"unit": units[name]} if units.get(name) else {}),
         }
-        for name, feature, share in zip(alert.names, found, told, strict=True)
+        for name, source, feature, share in zip(alert.names, alert.sources, found, told, strict=True)
     ]
 
 

@@ -49,11 +49,13 @@ def _what(alert: Alert, units: Mapping[str, str]) -> str:
 
 
 def _row(alert: Alert, units: Mapping[str, str]) -> str:
-    """Tell the row at hand."""
+    """Tell the row at hand, and how confident that is where something was missing."""
     assert alert.finding is not None, "an incident opens, and rises, with a row of its own"
     top = max(alert.finding.features, key=lambda feature: feature.share)
     rate = rate_in_words(alert.finding.score, at_least=alert.finding.at_least)
-    return f"{_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
+    confidence = alert.finding.confidence
+    sure = f"; confidence {min(confidence, 0.99):.2f}" if confidence < 1.0 else ""
+    return f"{_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}{sure}"
 
 
 def _whole(alert: Alert) -> str:

@@ -35,6 +35,7 @@ class Bank:
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
+    history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     last_seen       float64 [S]             the partition's event time at the slot's last row
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
@@ -46,7 +47,7 @@ class Bank:
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
-    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False) -> None:
+    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False, history: int = 0) -> None:
         self.shape = shape
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
@@ -56,6 +57,7 @@ class Bank:
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
+                ("history", np.float64, (history,)),
                 ("last_seen", np.float64),
                 ("incident", state_of(shape.features)),
                 ("rows_learned", np.int64),
@@ -106,6 +108,11 @@ class Bank:
     def smoothed(self) -> Float64:
         """Smoothed score and shares [S, 1 + D]."""
         return self._slots["smoothed"]
+
+    @property
+    def history(self) -> Float64:
+        """Running state of the transforms [S, W]."""
+        return self._slots["history"]
 
     @property
     def last_seen(self) -> Float64:
@@ -191,6 +198,7 @@ class Bank:
         self._slots[slots] = np.zeros(1, self._fixed)
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
+        self.history[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
         self.seen[slots] = False
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.smoothing import smooth, weight
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import exceeded, followed, scaled
@@ -19,7 +20,6 @@ from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
 from detector.models.reference import Placed, Reference
-from detector.models.smoothing import smooth, weight
 from detector.models.stacking import Turn, distinct
 from detector.types import Bool, Float32, Float64, Int64
 
@@ -54,8 +54,10 @@ class Scored(NamedTuple):
     warm: Bool
     least_rate: float
 
-    def anomaly(self, at: int, row: int, threshold: float, version: int, block: int) -> Anomaly:
-        """Describe the row at place `at` of the block."""
+    def anomaly(  # noqa: PLR0913 - what it is told with
+        self, at: int, row: int, *, observed: Float64, threshold: float, version: int, block: int
+    ) -> Anomaly:
+        """Describe the row at place `at` of the block, of which the model saw `observed` [D]."""
         t, rate = self.turn, float(self.rates[at])
         return Anomaly(
             row=row,
@@ -66,6 +68,7 @@ class Scored(NamedTuple):
             model_version=version,
             block=block,
             centroid=int(self.of.centroid[t, at]),
+            observed=observed,
             expected=self.of.expected[t, at],
             parts=self.shares[at],
         )

@@ -20,6 +20,7 @@ class Anomaly:
     row        its number in the Rows given
     threshold  the score from which on rows are anomalous
     block      number of the block whose model scored it, and that model's version
+    observed   float64 [D] what the model saw of it: NaN = missing
     expected   float32 [D] coordinates of the nearest centroid
     parts      float32 [D] features' parts of the squared distance, before it is rescaled for missing ones
     """
@@ -32,6 +33,7 @@ class Anomaly:
     model_version: int
     block: int
     centroid: int
+    observed: Float64
     expected: Float32
     parts: Float32
 
@@ -87,6 +89,7 @@ class Progress:
     suppressed  anomalous rows that gave no message, by reason
     top         the row with the highest score, anomalous or not; None where none was scored
     late        rows behind their partition's event time
+    overflowed  transformed values beyond float32, which counted as missing
     """
 
     taken: int
@@ -100,12 +103,17 @@ class Progress:
     top: Anomaly | None
     unscored: Counter[str]
     late: int
+    overflowed: int
 
 
 class Tally:
-    """Gathers the progress of one batch of n rows, block by block. A rate above 1 is that of a row not scored."""
+    """Gathers the progress of one batch, block by block. A rate above 1 is that of a row not scored.
 
-    def __init__(self, rows: int) -> None:
+    observed  float64 [n, D] what the model sees of its n rows; filled in as it sees them
+    """
+
+    def __init__(self, observed: Float64) -> None:
+        rows, self.observed = len(observed), observed
         self.distance = np.full(rows, np.nan, np.float32)
         self.smoothed = np.full(rows, np.nan)
         self.rates = np.full(rows, UNSCORED)
@@ -115,6 +123,7 @@ class Tally:
         self.suppressed: Counter[str] = Counter()
         self.top: Anomaly | None = None
         self.unscored: Counter[str] = Counter()
+        self.overflowed = 0
 
     def progress(self, taken: int, late: int) -> Progress:
         """Return the result for the first `taken` rows."""
@@ -135,4 +144,5 @@ class Tally:
             self.top,
             unscored,
             late,
+            self.overflowed,
         )

@@ -108,10 +108,35 @@ def test_all_that_was_found_is_in_the_body() -> None:
         "model_version": 1,
         "block": 812,
         "centroid": 5,
+        "confidence": 1.0,
+        "missing_share": 0.0,
+        "imputed": [],
         "features": [
-            {"name": "cpu", "observed": 97.1, "expected": 31.2, "share": 0.83, "incident_share": 0.83, "unit": "%"},
-            {"name": "memory", "observed": None, "expected": 55.0, "share": 0.0, "incident_share": 0.0},
-            {"name": "load", "observed": 3.5, "expected": 1.25, "share": 0.17, "incident_share": 0.17},
+            {
+                "name": "cpu",
+                "feature": "cpu",
+                "observed": 97.1,
+                "expected": 31.2,
+                "share": 0.83,
+                "incident_share": 0.83,
+                "unit": "%",
+            },
+            {
+                "name": "memory",
+                "feature": "memory",
+                "observed": None,
+                "expected": 55.0,
+                "share": 0.0,
+                "incident_share": 0.0,
+            },
+            {
+                "name": "load",
+                "feature": "load",
+                "observed": 3.5,
+                "expected": 1.25,
+                "share": 0.17,
+                "incident_share": 0.17,
+            },
         ],
     }
 
@@ -123,6 +148,7 @@ def test_where_the_row_is_another_entitys_there_is_the_incident_alone() -> None:
     assert (found["incident"]["count"], found["incident"]["peak_score_words"]) == (31, "at least 6.0")
     assert found["features"][0] == {
         "name": "cpu",
+        "feature": "cpu",
         "observed": None,
         "expected": None,
         "share": None,
