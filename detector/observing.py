@@ -48,6 +48,7 @@ class Observing:
         metrics = self._metrics
         metrics.observe_scores(progress.score)
         metrics.events_late.inc(progress.late)
+        metrics.transforms_overflowed.inc(progress.overflowed)
         for reason, count in progress.unscored.items():
             metrics.events_unscored.labels(reason).inc(count)
         metrics.anomalies.labels("critical").inc(progress.critical)

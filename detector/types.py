@@ -153,6 +153,7 @@ class RejectReason(StrEnum):
     NOT_A_NUMBER = "not_a_number"
     NOT_FINITE = "not_finite"
     NO_FEATURES = "no_features"
+    MISSING_FEATURE = "missing_feature"
     NO_TIMESTAMP = "no_timestamp"
     NO_ENTITY = "no_entity"
     TOO_LARGE = "too_large"
@@ -196,7 +197,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeatureShare:
-    """One feature of an event. `observed` and `expected` are in the feature's own units; shares add up to 1.
+    """One feature of the model in an event. `observed` and `expected` are in its own units; shares add up to 1.
 
     share  0 where its filter leaves the feature out
     """
@@ -247,7 +248,7 @@ class Incident:
     start      event time of that row, epoch seconds; `duration` is the event time that has passed since
     peak       its highest score so far; `peak_at_least`: the reference supported no more
     count      anomalous rows so far
-    shares     features' shares of the squared distance, mean of those rows, in the order of the configuration; they
+    shares     shares of the squared distance of the alert's features, mean of those rows, in their order; they
                add up to 1, or are all 0 where the features have changed since
     """
 
@@ -272,6 +273,9 @@ class Finding:
     centroid     number of the nearest centroid
     since        event time since which the entity's scores have stayed high (see `models.drift`), epoch seconds; None
                  where the row's is not
+    imputed      configured features that were missing, and for which another value stood in
+    missing_share  share of the configured features that were missing, whether or not another value stood in
+    confidence   in 0..1: the share of features that were observed, times the share of the distance that they have
     """
 
     score: float
@@ -283,6 +287,9 @@ class Finding:
     block: int
     centroid: int
     features: tuple[FeatureShare, ...]
+    imputed: tuple[str, ...] = ()
+    missing_share: float = 0.0
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +300,8 @@ class Alert:
     kind      what it is about: `anomaly`
     position  of the row by which it is told, and that row's event time, epoch seconds
     finding   that row; None where it is another entity's, as this one has stopped
-    names     of the features, in the order of the configuration
+    names     of the model's features, in the order of the configuration
+    sources   the configured feature that each of them comes from; "" for a cycle of the event time
     """
 
     id: str
@@ -308,6 +316,7 @@ class Alert:
     incident: Incident
     finding: Finding | None
     names: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
 class ControlKind(StrEnum):

@@ -37,6 +37,7 @@ class Bank:
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
                                             [S, 0] where nothing is smoothed
+    history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     last_seen       float64 [S]             the partition's event time at the slot's last row
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
@@ -49,7 +50,7 @@ class Bank:
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
-    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False) -> None:
+    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False, history: int = 0) -> None:
         self.shape = shape
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
@@ -59,6 +60,7 @@ class Bank:
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
+                ("history", np.float64, (history,)),
                 ("last_seen", np.float64),
                 ("since", np.float64),
                 ("incident", state_of(shape.features)),
@@ -110,6 +112,11 @@ class Bank:
     def smoothed(self) -> Float64:
         """Smoothed score, and what each feature contributes to it [S, 1 + D]."""
         return self._slots["smoothed"]
+
+    @property
+    def history(self) -> Float64:
+        """Running state of the transforms [S, W]."""
+        return self._slots["history"]
 
     @property
     def last_seen(self) -> Float64:
@@ -200,6 +207,7 @@ class Bank:
         self._slots[slots] = np.zeros(1, self._fixed)
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
+        self.history[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
         self.since[slots] = np.nan
         self.seen[slots] = False

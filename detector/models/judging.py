@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.smoothing import smooth, weight
 from detector.models import drift
 from detector.models.bank import Bank
 from detector.models.blocks import Block
@@ -22,7 +23,6 @@ from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
 from detector.models.reference import Placed, Reference
-from detector.models.smoothing import smooth, weight
 from detector.models.stacking import Turn, distinct
 from detector.types import Bool, Float32, Float64, Int64
 
@@ -58,9 +58,9 @@ class Scored(NamedTuple):
     least_rate: float
 
     def anomaly(  # noqa: PLR0913 - what the model of a partition knows of a row beside its scores
-        self, at: int, row: int, *, since: float, threshold: float, version: int, block: int
+        self, at: int, row: int, *, observed: Float64, since: float, threshold: float, version: int, block: int
     ) -> Anomaly:
-        """Describe the row at place `at` of the block, whose slot has drifted since then."""
+        """Describe the row at place `at` of the block, seen as `observed` [D], whose slot has drifted since then."""
         t, rate = self.turn, float(self.rates[at])
         return Anomaly(
             row=row,
@@ -72,6 +72,7 @@ class Scored(NamedTuple):
             model_version=version,
             block=block,
             centroid=int(self.of.centroid[t, at]),
+            observed=observed,
             expected=self.of.expected[t, at],
             parts=self.shares[at],
         )

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.transforms import Transforms
 from detector.models.bank import Bank
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
 from detector.models.copying import Copying
 from detector.models.header import Header, float64
 from detector.models.incident_state import without_shares
 from detector.models.incidents import Incidents, Rules, Seen
+from detector.models.incoming import Incoming
 from detector.models.judging import Judging, Scored, smoothing_of
 from detector.models.learning import FREEZE, MODES, Learning
 from detector.models.planting import Planting
@@ -30,7 +32,7 @@ from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.models.upkeep import Upkeep
-from detector.types import NO_ROWS, Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Reason, Rows
+from detector.types import NO_ROWS, Bool, ControlKind, ControlRecord, Float64, Int64, Partition, Reason, Rows
 
 _UPKEEP = 64
 """Upkeep of slots is due, and entities are forgotten, at every such multiple of blocks; no stack crosses one."""
@@ -60,6 +62,7 @@ class PartitionModel:
     upkeep: Upkeep
     incidents: Incidents
     _inside: Bool
+    _transforms: Transforms
     _planting: Planting
 
     def __init__(
@@ -97,7 +100,8 @@ class PartitionModel:
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
-        self.open = self.open.extended(rows, slots, usable(rows, slots), self.time)
+        can = usable(rows, slots, self._transforms.features)
+        self.open = self.open.extended(rows, slots, can, self.time)
         self._inside = np.frombuffer(saved.inside, np.bool_)
         self.incidents.restore(saved.incidents, saved.ending)
 
@@ -172,23 +176,24 @@ class PartitionModel:
         Takes only the rows before a change of the configuration: those behind it have to be decoded anew.
         """
         times = event_times(rows.times, self.time)
-        values = rows.values.astype(np.float32)
-        tally = Tally(len(rows))
+        incoming = Incoming(rows, self._transforms, self.bank, self.copying)
+        tally = Tally(incoming.values)
         pieces = deque(self._cuts(times))
         taken = 0
         while pieces and not self._reconfigured():
-            turns = self._plan(pieces, rows.entities, values, times)
+            turns = self._plan(pieces, incoming, times)
             taken = turns[-1].end
             self._run(turns, rows, times, tally)
             if taken:
                 self.time = float(times[taken - 1])
+        tally.overflowed = incoming.overflowed
         return tally.progress(taken, late=int((rows.times[:taken] < times[:taken]).sum()))
 
     def finish(self) -> None:
         """Learn the open block as it is, and seed from the rows there are: for data that end, which no log does."""
         if len(self.open):
             turn = Turn(self.open, len(self.open), 0, complete=True)
-            self._run([turn], NO_ROWS, np.zeros(0), Tally(0))
+            self._run([turn], NO_ROWS, np.zeros(0), Tally(np.zeros((0, self.shape.features))))
         slots = self.slots.resident_slots()
         self.copying.before_change(slots)
         self._planting.seed_early(slots)
@@ -197,14 +202,15 @@ class PartitionModel:
         tick = self.detection.blocks.tick
         return cuts(times, held=len(self.open), open_time=self.open.time, size=self.shape.rows, tick=tick)
 
-    def _plan(self, pieces: deque[Cut], entities: list[str] | None, values: Float32, times: Float64) -> list[Turn]:
+    def _plan(self, pieces: deque[Cut], incoming: Incoming, times: Float64) -> list[Turn]:
         """Take from `pieces` what fits one call: it ends before upkeep or a control record, and where slots seed."""
         room = min(STACK, _UPKEEP - self.open.number % _UPKEEP)
         if self._controls:
             room = min(room, self._controls[0].boundary - self.open.number)
         first, last = pieces[0].start, pieces[min(room, len(pieces)) - 1].end
-        slots = self._find(entities, first, last)
-        can = usable(values[first:last], slots)
+        slots = self._find(incoming.entities, first, last)
+        incoming.see(slots, first)
+        can = usable(incoming.rows[first:last], slots, self._transforms.features)
         seeds, called = SeedCount(self.bank), set[int]()
         block, turns = self.open, list[Turn]()
         while pieces and len(turns) < room:
@@ -212,7 +218,7 @@ class PartitionModel:
             rows = slice(cut.start - first, cut.end - first)
             if cut.end > cut.start:
                 time = float(times[cut.end - 1])
-                block = block.extended(values[cut.start : cut.end], slots[rows], can[rows], time)
+                block = block.extended(incoming.rows[cut.start : cut.end], slots[rows], can[rows], time)
             if len(self.slots.resident) > self.shape.call_slots:  # else no call can have too many of them
                 called.update(block.slots.tolist())
                 if turns and len(called - {NOWHERE}) > self.shape.call_slots:
@@ -274,6 +280,7 @@ class PartitionModel:
                 before + i,
                 turn.start + i,
                 since=float(since[i]),
+                observed=tally.observed[turn.start + i],
                 threshold=-math.log10(rate),
                 version=self.model_version,
                 block=turn.block.number,
@@ -361,6 +368,7 @@ class PartitionModel:
         self.learning.configure(detection.learning)
         if form(detection) == form(self.detection):
             self.detection = detection
+            self._transforms = Transforms(detection.events)
             self.program, self.shape = self._programs(detection), shape_of(detection)
             self.bank.shape = self.shape
             self.judging.configure(detection)
@@ -384,7 +392,9 @@ class PartitionModel:
         self.shape = shape_of(detection)
         self.program = self._programs(detection)
         rules, alpha = rules_of(detection), smoothing_of(detection)
-        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None)
+        self._transforms = Transforms(detection.events)
+        history = self._transforms.width
+        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None, history=history)
         self.judging = Judging(self.bank, detection)
         self.slots = Slots(self.bank, detection.entities.limit, self._load, self.learning.mode_of)
         self._planting = Planting(self.partition, self.bank, self.slots, rules, alpha)

@@ -42,6 +42,9 @@ class Metrics:
         for reason in RejectReason:
             self.events_rejected.labels(reason.value)
         self.events_unscored = self._counter("events_unscored", "Rows accepted but not scored", "reason")
+        self.transforms_overflowed = self._counter(
+            "transforms_overflowed", "Transformed values beyond float32, which counted as missing"
+        )
         self.events_late = self._counter("events_late", "Rows behind their partition's event time")
         self.dead_letters = self._counter("dead_letters", "Rejected records handed to the dead letters")
         self.last_event_timestamp_seconds = self._gauge(

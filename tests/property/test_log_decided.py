@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import detector.owned
@@ -20,6 +20,9 @@ from detector.sources.memory import MemoryLog
 from detector.store.memory import MemoryStore
 from detector.types import ControlKind, ControlRecord, Partition
 from tests.support.worker import Scores, Worker, final_state, outbox
+
+pytestmark = pytest.mark.timeout(900)
+"""Programs of several shapes are compiled in a test, which takes long where others hold the cores."""
 
 PARTITIONS = (Partition("features", 0), Partition("features", 1))
 EPOCH = 1_800_000_000
@@ -63,6 +66,20 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
 
 METRICS = metrics()
 SAME_METRICS = metrics("both", smoothing=3, gate=1.5)
+
+
+def transformed(**changes: Any) -> Detection:
+    """Every transform and every way to fill in; c is a counter that often falls."""
+    features = [
+        {"name": "a", "transforms": [{"ema": 3}, "difference", {"lags": 2}], "missing": "previous"},
+        {"name": "b", "transforms": ["log1p"], "missing": "zero"},
+        {"name": "c", "transforms": ["rate", "log1p", {"lags": 1}]},
+    ]
+    events = {"features": features, "entity": "host", "timestamp": {"path": "ts", "unit": "s"}}
+    return detection(events={**events, "cycles": ["hour_of_day", "day_of_week"]}, **changes)
+
+
+TRANSFORMED = transformed()
 CHANGES = [
     (FIRST, None),
     (FIRST, SAME_FORM),
@@ -71,6 +88,9 @@ CHANGES = [
     (METRICS, SAME_METRICS),
     (METRICS, FIRST),
     (OTHER_FORM, METRICS),
+    (TRANSFORMED, None),
+    (TRANSFORMED, transformed(alerting={"false_alarm_rate": 0.1, "warm_up": 100, "reference": 1000})),
+    (FIRST, TRANSFORMED),
 ]
 """What a partition begins with, and what it takes up at a boundary."""
 
@@ -183,6 +203,7 @@ HARD = settings(
 
 
 @HARD
+@example(seed=3, configurations=(TRANSFORMED, None), boundary=1, portion=7)
 @given(
     seed=st.integers(0, 2**32),
     configurations=st.sampled_from(CHANGES),
@@ -216,6 +237,7 @@ def test_pieces_and_kills_between_any_two_rows_change_nothing(
 
 
 @HARD
+@example(seed=4, configurations=(FIRST, TRANSFORMED), boundary=20)
 @given(seed=st.integers(0, 2**32), configurations=st.sampled_from(CHANGES), boundary=st.integers(1, 60))
 def test_two_workers_that_exchange_partitions_detect_what_one_does(
     seed: int, configurations: tuple[Detection, Detection | None], boundary: int
@@ -277,6 +299,24 @@ def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:
     assert any((bank.gates[slots] > 0).any() for bank, slots in banks)
     assert any((bank.quarantined[slots] >= 0).any() for bank, slots in banks)
     assert any(np.isfinite(bank.smoothed[slots]).all() for bank, slots in banks)
+
+
+def test_transforms_have_state_on_the_way_and_what_they_derive_is_in_alerts() -> None:
+    log = write_log(1, 300)
+    store, current = new_store(TRANSFORMED, None, 0)
+    worker = Worker(log, store, current, {})
+    worker.source.give(*PARTITIONS)
+    worker.run_until(lambda: worker.reached(ends(log)))
+    models = [owned.model for owned in worker.ownership.owned.values()]
+    histories = [model.bank.history[model.slots.resident_slots()] for model in models]
+    worker.close()
+    assert all(np.isfinite(history).any(axis=0).all() for history in histories)
+    alerts = [json.loads(body) for (sink, _), body in outbox(store, PARTITIONS).items() if sink == "sink"]
+    assert len(alerts) > 10
+    assert {"a (ema, difference, 2 back)", "c (rate, log1p)"} <= {f["name"] for f in alerts[0]["features"]}
+    rows = [alert for alert in alerts if alert["score"] is not None]
+    assert any(alert["imputed"] for alert in rows)
+    assert any(0 < alert["confidence"] < 1 for alert in rows)
 
 
 def test_another_seed_gives_another_result() -> None:

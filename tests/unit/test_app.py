@@ -31,7 +31,7 @@ LINES = 1_500
 
 ISSUED = (
     "events_consumed_total events_passed_over_total events_rejected_total{reason} events_unscored_total{reason} "
-    "events_late_total dead_letters_total last_event_timestamp_seconds{topic,partition} "
+    "events_late_total transforms_overflowed_total dead_letters_total last_event_timestamp_seconds{topic,partition} "
     "kafka_consumer_lag_records{topic,partition} kafka_consumer_lag_seconds{topic,partition} rebalances_total "
     "blocked{reason} scoring_duration_seconds batch_size_events anomalies_total{severity} anomaly_score "
     "centroids_active centroid_reseeds_total entities_active entities_evicted_total entities_warming_up "

@@ -20,6 +20,7 @@ NAMES = [
     "events_rejected_total{reason}",
     "events_unscored_total{reason}",
     "events_late_total",
+    "transforms_overflowed_total",
     "dead_letters_total",
     "last_event_timestamp_seconds{topic,partition}",
     "kafka_consumer_lag_records{topic,partition}",
