@@ -21,7 +21,7 @@ from detector.config.detection import Detection
 from detector.control.channel import Channel
 from detector.control.commands import Commands
 from detector.models.partition import PartitionModel
-from detector.models.program import Program, fingerprint
+from detector.models.program import Program, fingerprint, use_one_thread
 from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.observing import Observing
 from detector.operating import LearningModes
@@ -165,6 +165,7 @@ class Models:
     """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
 
     def __init__(self) -> None:
+        use_one_thread()
         self._programs: dict[tuple[Shape, Rules], Program] = {}
 
     def __call__(self, partition: Partition, detection: Detection, load: Load) -> PartitionModel:

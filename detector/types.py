@@ -187,14 +187,31 @@ class Decoded:
     passed_over: int = 0
 
 
+class Direction(StrEnum):
+    """Which way a feature is off."""
+
+    RISE = "rise"
+    DROP = "drop"
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureShare:
-    """One feature of an event. `observed` and `expected` are in the feature's own units; shares add up to 1."""
+    """One feature of an event. `observed` and `expected` are in the feature's own units; shares add up to 1.
+
+    share  0 where its filter leaves the feature out
+    """
 
     name: str
     observed: float | None
     expected: float
     share: float
+
+    @property
+    def direction(self) -> Direction | None:
+        """Which way it is off; None where it is missing, or as expected."""
+        if self.observed is None or self.observed == self.expected:
+            return None
+        return Direction.RISE if self.observed > self.expected else Direction.DROP
 
 
 class Phase(StrEnum):
@@ -253,12 +270,15 @@ class Finding:
     distance     raw standardised distance to the nearest centroid
     block        number of the block whose model scored the row; model_version counts cold starts and adoptions
     centroid     number of the nearest centroid
+    since        event time since which the entity's scores have stayed high (see `models.drift`), epoch seconds; None
+                 where the row's is not
     """
 
     score: float
     at_least: bool
     distance: float
     threshold: float
+    since: float | None
     model_version: int
     block: int
     centroid: int

@@ -30,6 +30,8 @@ _OF_THE_ROW = (
     "model_version",
     "block",
     "centroid",
+    "since",
+    "since_epoch",
 )
 """Fields that are null where no row of the entity is at hand."""
 
@@ -99,6 +101,8 @@ def _finding(finding: Finding | None) -> dict[str, Any]:
         finding.model_version,
         finding.block,
         finding.centroid,
+        None if finding.since is None else _rfc3339(finding.since),
+        finding.since,
     )
     return dict(zip(_OF_THE_ROW, of_the_row, strict=True))
 
@@ -111,6 +115,7 @@ def _features(alert: Alert, units: Mapping[str, str]) -> list[dict[str, Any]]:
             "name": name,
             "observed": feature.observed if feature else None,
             "expected": feature.expected if feature else None,
+            "direction": feature.direction if feature else None,
             "share": feature.share if feature else None,
             "incident_share": share,
             **({"unit": units[name]} if units.get(name) else {}),

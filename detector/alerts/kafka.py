@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +26,6 @@ log = structlog.get_logger(__name__)
 _DELIVERY_TIMEOUT = 20.0
 _REQUEST_LIMIT = 256 << 20
 _CLOSE_TIMEOUT = 5.0
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 for _provider in TOKEN_PROVIDERS:
     AbstractTokenProvider.register(_provider)
@@ -50,10 +48,6 @@ class KafkaSink:
 
     def __init__(self, name: str, topic: str, kafka: Kafka, format_: Callable[[OutboxEntry], Message]) -> None:
         """Read secrets and certificates; ConfigError where one cannot be used. The broker may be away."""
-        if not _TOPIC.fullmatch(topic) or topic in {".", ".."}:
-            wanted = "expected 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`"
-            message = f"sink {name}: Kafka knows no topic of the name {topic!r}; {wanted}"
-            raise ConfigError(message)
         self._name = name
         self._topic = topic
         self._format = format_

@@ -68,6 +68,7 @@ def _finding(detection: Detection, rows: Rows, anomaly: Anomaly) -> Finding:
         at_least=anomaly.at_least,
         distance=anomaly.distance,
         threshold=anomaly.threshold,
+        since=anomaly.since,
         model_version=anomaly.model_version,
         block=anomaly.block,
         centroid=anomaly.centroid,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import logging
-import re
 import socket
 import ssl
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 from standardwebhooks import Webhook
@@ -22,6 +19,7 @@ from detector.alerts import retry
 from detector.alerts.targets import TargetNotAllowedError, allowed_address, networks
 from detector.config.secrecy import MASK, shown_url
 from detector.config.tls import reveal, tls_context
+from detector.config.webhook import header_value, signing_key
 from detector.errors import ConfigError
 from detector.types import Attempt, OutboxEntry, Outcome
 from detector.version import __version__
@@ -29,14 +27,13 @@ from detector.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from detector.config.sections import Secret
     from detector.config.sections import WebhookSink as Settings
+
+T = TypeVar("T")
 
 _ANSWER_LIMIT = 64 << 10
 _DETAIL_LIMIT = 200
-_SECRET_BYTES = range(24, 65)  # what Standard Webhooks allows
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_OWN_HEADERS = {"webhook-id", "webhook-timestamp", "webhook-signature", "content-length", "transfer-encoding"}
 
 # At INFO httpx2 logs each request with its whole URL, and a URL may hold a token.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -57,11 +54,10 @@ class WebhookSink:
         self._timeout = settings.timeout
         self._now = now
         self._signers = [
-            Webhook(_secret_bytes(reveal(secret, f"{place}.secrets[{i}]"), f"{place}.secrets[{i}]"))
-            for i, secret in enumerate(settings.secrets)
+            Webhook(_judged(signing_key, secret, f"{place}.secrets[{i}]")) for i, secret in enumerate(settings.secrets)
         ]
         given = {
-            name.lower(): _header(name, reveal(value, f"{place}.headers.{name}"), place)
+            name.lower(): _judged(header_value, value, f"{place}.headers.{name}")
             for name, value in settings.headers.items()
         }
         # A receiver's error page may repeat what it was sent, and its first words go to the log.
@@ -214,29 +210,10 @@ def _usable(url: str, place: str) -> str:
     return url
 
 
-def _secret_bytes(secret: str, place: str) -> bytes:
-    """Return the key of a signing secret. The library takes whatever it is given, so that it is judged here."""
-    text = secret.removeprefix("whsec_")
+def _judged(judge: Callable[[str], T], secret: Secret, place: str) -> T:
+    """Return what `judge` makes of a secret: those that stand in files have not been judged yet."""
     try:
-        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) not in _SECRET_BYTES:
-        found = f"{len(key)} bytes" if key else "something else"
-        message = (
-            f"{place}: expected whsec_ and the base64 of 24 to 64 random bytes, found {found}; make one with: "
-            f"python3 -c \"import base64,secrets;print('whsec_'+base64.b64encode(secrets.token_bytes(32)).decode())\""
-        )
-        raise ConfigError(message)
-    return key
-
-
-def _header(name: str, value: str, place: str) -> str:
-    """Return the value of a configured header, checked: a line break in it would start a header of its own."""
-    if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
-        message = f"{place}.headers: `{name}` cannot be set; expected a header name other than {sorted(_OWN_HEADERS)}"
-        raise ConfigError(message)
-    if not _HEADER_VALUE.fullmatch(value):
-        message = f"{place}.headers.{name}: expected one line of ASCII text without control characters"
-        raise ConfigError(message)
-    return value
+        return judge(reveal(secret, place))
+    except ValueError as error:
+        message = f"{place}: {error}"
+        raise ConfigError(message) from None

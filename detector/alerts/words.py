@@ -24,7 +24,7 @@ def score_in_words(score: float, *, at_least: bool) -> str:
 
 
 def summary(alert: Alert, units: Mapping[str, str]) -> str:
-    """Return one line: who, what happened, the feature that differs most, its part of the distance, and how rare."""
+    """Return one line: who, what happened, the feature that differs most, its part, how rare it is, for how long."""
     who = one_line(alert.entity if alert.entity is not None else str(alert.partition))
     return f"{who}: {_what(alert, units)}"
 
@@ -53,7 +53,9 @@ def _row(alert: Alert, units: Mapping[str, str]) -> str:
     assert alert.finding is not None, "an incident opens, and rises, with a row of its own"
     top = max(alert.finding.features, key=lambda feature: feature.share)
     rate = rate_in_words(alert.finding.score, at_least=alert.finding.at_least)
-    return f"{_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
+    what = f"{_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
+    away = 0.0 if alert.finding.since is None else alert.time - alert.finding.since
+    return f"{what}; away from normal for {time_in_words(away)}" if away >= 1.0 else what
 
 
 def _whole(alert: Alert) -> str:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from detector.cli.early import end_in_order_at_signals
+
 
 def demo(
     *,
@@ -24,6 +26,7 @@ def demo(
     if as_json and not fleet:
         message = "--json goes with --fleet"
         raise typer.BadParameter(message)
+    end_in_order_at_signals()
     from detector.cli import demo_run  # noqa: PLC0415 - it imports TensorFlow
 
     if fleet:

@@ -77,7 +77,9 @@ def _demo(
 ) -> Iterator[_Demo]:
     logs.configure(Log(level="warning"))
     alerts: list[Finding] = []
+    signals = Signals()
     with (
+        signals.caught(),  # first, so that the folder is removed whenever a signal comes
         tempfile.TemporaryDirectory(prefix="detector-demo-") as folder,
         Receiver(lambda body: alerts.append(received(body))) as receiver,
     ):
@@ -106,18 +108,21 @@ def _demo(
 
         with daemon(config, source=source, watch=watch) as built, open_view(subject, console) as view:
             assert watcher is not None
-            yield _Demo(built, config, watcher, view, alerts)
+            yield _Demo(built, config, watcher=watcher, view=view, alerts=alerts, signals=signals)
 
 
 class _Demo:
     """A demo put together. `received` is what the receiver has got of incidents, oldest first."""
 
-    def __init__(self, built: Daemon, config: Config, watcher: Watcher, view: View, alerts: list[Finding]) -> None:
+    def __init__(  # noqa: PLR0913 - its parts
+        self, built: Daemon, config: Config, *, watcher: Watcher, view: View, alerts: list[Finding], signals: Signals
+    ) -> None:
         self.daemon = built
         self.watcher = watcher
         self.received = alerts
         self._config = config
         self._view = view
+        self._signals = signals
         self._started = time.monotonic()
         self._shown = self._started
         self._events_shown = 0
@@ -125,16 +130,14 @@ class _Demo:
 
     def run(self, seconds: float | None) -> None:
         """Run until a signal, the end of the source, or for so many seconds."""
-        signals = Signals()
 
         def stopped() -> bool:
             now = time.monotonic()
             if now - self._shown >= _FRAME_SECONDS:
                 self._show(now)
-            return signals.stop or (seconds is not None and now - self._started >= seconds)
+            return self._signals.stop or (seconds is not None and now - self._started >= seconds)
 
-        with signals.caught():
-            self.daemon.service.run(stopped)
+        self.daemon.service.run(stopped)
         self._show(time.monotonic())
 
     def _show(self, now: float) -> None:
@@ -166,4 +169,4 @@ class _Demo:
         held = min((owned.model.reference.total for owned in self.daemon.ownership.owned.values()), default=0.0)
         if held >= needed:
             return "watching"
-        return f"learning what is normal: {held:.0f} of {needed} events"
+        return f"learning: {held:.0f} of {needed} events"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
+from detector.cli.early import end_in_order_at_signals
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 
@@ -14,10 +14,7 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
 
     It exits 0 after a checkpoint; 2, 3, 4 or 5 where configuration, store, source or a sink need a decision.
     """
-    # Nothing has begun that would have to be saved, and the kernel keeps from a container's first process all signals
-    # that it does not catch: it would miss the SIGTERM for good. The daemon puts its own handlers in place of these.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))
+    end_in_order_at_signals()
     # The configuration is judged first: an error in it is told before TensorFlow has loaded.
     from detector.config.load import load  # noqa: PLC0415 - pydantic is slow to import, and `--help` needs none of it
 

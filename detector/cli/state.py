@@ -1,7 +1,9 @@
-"""`detector state`: look at the store of a daemon that is not running, and move partitions."""
+"""`detector state`: look at the store, and move partitions."""
 
 from __future__ import annotations
 
+import base64
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from detector.store.inspect import Contents
-    from detector.types import Partition
+    from detector.types import DeadLetter, Partition
 
 StoreFolder = Annotated[
     Path | None, typer.Option("--store", metavar="FOLDER", help="The store; else the configuration's `store.path`.")
@@ -23,7 +25,7 @@ PartitionName = Annotated[str, typer.Argument(metavar="TOPIC/NUMBER", help="The 
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Check, show, export and import the state of partitions. A partition must not be in use by a daemon.",
+    help="Check, show, export and import the state of partitions. Only to import must no daemon have the partition.",
     rich_markup_mode=None,
 )
 
@@ -60,6 +62,18 @@ def show(
             typer.echo(f"  {name:<15} {text}")
 
 
+@app.command("dead-letters")
+def dead_letters(partition: PartitionName, store: StoreFolder = None, config: ConfigFile = DEFAULT_CONFIG) -> None:
+    """Print a partition's rejected records as JSON lines, oldest first: where, why, and what they hold.
+
+    Bytes that are not UTF-8 text come as base64, in `key_base64` and `value_base64`.
+    """
+    from detector.store import inspect  # noqa: PLC0415 - `--help` needs no store
+
+    for letter in inspect.dead_letters(_folder(store, config), _named(partition)):
+        typer.echo(json.dumps(_told(letter), ensure_ascii=False))
+
+
 @app.command()
 def export(
     partition: PartitionName,
@@ -67,7 +81,7 @@ def export(
     store: StoreFolder = None,
     config: ConfigFile = DEFAULT_CONFIG,
 ) -> None:
-    """Write all state of a partition to one portable file."""
+    """Write all state of a partition, as of its last checkpoint, to one portable file."""
     from detector.store import inspect  # noqa: PLC0415 - `--help` needs no store
 
     inspect.export(_folder(store, config), _named(partition), file)
@@ -129,6 +143,26 @@ def _lines(contents: Contents) -> Iterator[tuple[str, str]]:
             yield "outbox", f"{entries:,} for {sink}, {size:,} bytes, the oldest of {_time(oldest)}"
     yield "given up", f"{contents.given_up:,} messages"
     yield "dead letters", f"{contents.dead_letters:,}"
+
+
+def _told(letter: DeadLetter) -> dict[str, object]:
+    content: dict[str, object] = {}
+    for name, given in (("key", letter.key), ("value", letter.value)):
+        try:
+            content[name] = None if given is None else given.decode()
+        except UnicodeDecodeError:
+            content[f"{name}_base64"] = base64.b64encode(given or b"").decode()
+    return {
+        "topic": letter.partition.topic,
+        "partition": letter.partition.number,
+        "offset": letter.offset,
+        "timestamp": letter.timestamp,
+        "rows": letter.rows,
+        "reasons": letter.reasons,
+        "detail": letter.detail,
+        "headers": [[name, value.decode(errors="replace")] for name, value in letter.headers],
+        **content,
+    }
 
 
 def _time(seconds: float | None) -> str:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from detector.config.connection import Tls
-from detector.config.section import Secret, Section
-from detector.config.units import NUMBER, Count, HttpUrl, Networks, Seconds
+from detector.config.section import Section
+from detector.config.units import NUMBER, Count, HttpUrl, Networks, Seconds, TopicName
+from detector.config.webhook import HeaderName, HeaderValue, SigningSecret
 
 
 class Alerting(Section):
@@ -33,14 +34,14 @@ class WebhookSink(Section):
     """Its name in metrics and logs."""
     url: HttpUrl
     """Where to post."""
-    secrets: list[Secret] = []
+    secrets: list[SigningSecret] = []
     """Signing secrets (whsec_...), the newest first: a message is signed with each, so that they can be rotated.
     Empty items are left out; without any, messages go unsigned."""
     timeout: Seconds = 20.0
     """How long one attempt may take."""
     tls: Tls = Tls()
     """TLS settings, used with an https URL."""
-    headers: dict[str, Secret] = {}
+    headers: dict[HeaderName, HeaderValue] = {}
     """Further request headers, such as Authorization."""
     allow_networks: Networks = []
     """Networks, such as 10.0.0.0/8, that the URL may lead to although they are not on the public internet (loopback,
@@ -60,7 +61,7 @@ class KafkaSink(Section):
     """A Kafka topic."""
     name: str = "kafka"
     """Its name in metrics and logs."""
-    topic: str
+    topic: TopicName
     """The topic."""
 
 

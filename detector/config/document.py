@@ -57,6 +57,11 @@ class Document:
         return value
 
 
+def dotted(path: Path) -> str:
+    """Return a path as errors show it: sinks[0].url."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
 def item(value: object, step: str | int) -> object:
     """Return what a mapping holds under a name, or a list at a number; LookupError where it holds nothing there."""
     if isinstance(value, list) and isinstance(step, int):

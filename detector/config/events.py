@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from detector.config.connection import Registry
+from detector.config.filters import Filter
+from detector.config.paths import FieldPathText, PathText, clash, odd_name, split
 from detector.config.section import Section
 from detector.config.units import NUMBER, Bytes, Count, Seconds
 
@@ -14,7 +17,7 @@ from detector.config.units import NUMBER, Bytes, Count, Seconds
 class Timestamp(Section):
     """Where an event's time stands."""
 
-    path: str | None = None
+    path: PathText | None = None
     """Path of the field; absent = the record's own Kafka timestamp."""
     unit: Literal["s", "ms", "us", "ns", "rfc3339"] = "ms"
     """Its unit since the epoch, or RFC 3339 text."""
@@ -42,10 +45,22 @@ class Feature(Section):
 
     name: Annotated[str, Field(min_length=1, max_length=128)]
     """Its name in alerts."""
-    path: str | None = None
+    path: PathText | None = None
     """Where it stands in the event; its name where absent."""
     unit: str = ""
     """Its unit, for people."""
+    filter: Filter = Filter()
+    """Which of its values count towards a score; all, where absent."""
+
+    @model_validator(mode="after")
+    def _name_is_a_path(self) -> Feature:
+        if self.path is None:
+            try:
+                split(self.name)
+            except ValueError as error:
+                message = f"the name `{self.name}` cannot be read as a path: {error}; or give a `path` beside it"
+                raise ValueError(message) from None
+        return self
 
 
 class Events(Section):
@@ -59,13 +74,13 @@ class Events(Section):
     """JSON (one event, or an array of events), Arrow IPC streams, or Avro with a schema registry."""
     features: Annotated[list[Feature], Field(min_length=1, max_length=1024)]
     """The features, in order. A plain name stands for {name: NAME}."""
-    entity: str | None = None
+    entity: PathText | None = None
     """Path of the entity (a host, a sensor); absent = one model per partition."""
     timestamp: Timestamp = Timestamp()
     """Where an event's time stands."""
-    events: str | None = None
+    events: FieldPathText | None = None
     """Path of the array of events inside a record, where it is not the document itself."""
-    where: dict[str, str | int | float | bool] = {}
+    where: dict[PathText, str | int | float | bool] = {}
     """Equality on paths; events that do not match are passed over and counted."""
     registry: Registry | None = None
     """The schema registry; required for `avro`. It is no part of what decides detection."""
@@ -87,4 +102,31 @@ class Events(Section):
         if twice:
             message = f"feature names must differ; given twice: {', '.join(sorted(twice))}"
             raise ValueError(message)
+        if self.format == "json":
+            self._check_paths()
+        if self.format == "arrow" and self.events is not None:
+            message = "an Arrow stream has no arrays of events inside its rows; leave `events.events` out"
+            raise ValueError(message)
         return self
+
+    def _check_paths(self) -> None:
+        for path in (*(path for path, _ in self._read()), *([] if self.events is None else [self.events])):
+            if (odd := odd_name(path)) is not None:
+                message = (
+                    f"the name {odd!r} holds a quote, a backslash or a control character; fields of such names cannot "
+                    "be read from JSON, so rename the field"
+                )
+                raise ValueError(message)
+        if (why := clash(self._read())) is not None:
+            raise ValueError(why)
+
+    def _read(self) -> Iterator[tuple[str, str | None]]:
+        """Yield each path into the event, and what is read there."""
+        for feature in self.features:
+            yield feature.path or feature.name, "a number"
+        if self.timestamp.path is not None:
+            yield self.timestamp.path, "text" if self.timestamp.unit == "rfc3339" else "a number"
+        if self.entity is not None:
+            yield self.entity, "a name"
+        for path in self.where:
+            yield path, None

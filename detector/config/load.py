@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from detector.config import document, explain
 from detector.config.document import Document, Problem
 from detector.config.interpolate import interpolate
-from detector.config.sections import Config, Section
+from detector.config.sections import Config, Section, Tls, WebhookSink
+from detector.config.webhook import header_value, signing_key
 from detector.errors import ConfigError
 
 
@@ -48,14 +49,14 @@ def parse(text: str, name: str, *, environ: Mapping[str, str] = os.environ) -> C
         known = {problem.path for problem in problems}
         problems += [problem for problem in explain.problems(error, read) if problem.path not in known]
     else:
-        problems += _unreadable(config, read)
+        problems += list(_unreadable(config, read)) or list(_unusable(config, read))
     if config is None or problems:
         raise ConfigError("\n".join(_line(name, problem) for problem in sorted(problems, key=lambda p: p.line)))
     return config
 
 
 def _line(name: str, problem: Problem) -> str:
-    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in problem.path).removeprefix(".")
+    path = document.dotted(problem.path)
     return f"{name}:{problem.line}: {path}: {problem.text}" if path else f"{name}:{problem.line}: {problem.text}"
 
 
@@ -67,6 +68,36 @@ def _unreadable(config: Config, read: Document) -> Iterator[Problem]:
                 pass
         except OSError as error:
             yield Problem(read.line(path), path, f"cannot read {file}: {error.strerror}")
+
+
+def _unusable(config: Config, read: Document) -> Iterator[Problem]:
+    """Yield a problem for each certificate, key, signing secret or header that a file holds and that cannot be used."""
+    for path, section in _sections(config, ()):
+        if isinstance(section, Tls) and section != Tls():
+            from detector.config.tls import tls_context  # noqa: PLC0415 - it imports ssl, and only TLS needs it
+
+            try:
+                tls_context(section, document.dotted(path))
+            except ConfigError as error:
+                yield Problem(read.line(path), (), str(error))
+        elif isinstance(section, WebhookSink):
+            secrets = [((*path, "secrets", n), secret, signing_key) for n, secret in enumerate(section.secrets)]
+            headers = [((*path, "headers", name), value, header_value) for name, value in section.headers.items()]
+            for place, secret, judge in (*secrets, *headers):
+                try:
+                    judge(secret.reveal())
+                except ValueError as error:
+                    yield Problem(read.line(place), place, str(error))
+
+
+def _sections(value: object, path: document.Path) -> Iterator[tuple[document.Path, Section]]:
+    if isinstance(value, Section):
+        yield path, value
+        for name in type(value).model_fields:
+            yield from _sections(getattr(value, name), (*path, name))
+    elif isinstance(value, list):
+        for number, inner in enumerate(value):
+            yield from _sections(inner, (*path, number))
 
 
 def _files(value: object, path: document.Path) -> Iterator[tuple[document.Path, Path]]:

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from detector.config.section import Section
-from detector.config.units import NUMBER, Bytes, Count, Seconds
+from detector.config.units import NUMBER, Bytes, Count, Seconds, TopicName
 
 
 class DeadLetters(Section):
     """Where rejected records are kept."""
 
-    topic: str | None = None
+    topic: TopicName | None = None
     """A Kafka topic; absent = the dead-letter table of the store alone."""
     keep: Count = 10_000
     """Rejected records kept in the table per partition; the oldest leave first."""

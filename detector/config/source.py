@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from detector.config.section import Section
-from detector.config.units import Bytes, Count, Names, Seconds, instant
+from detector.config.units import Bytes, Count, Seconds, TopicNames, instant
 
 
 class KafkaSource(Section):
@@ -17,7 +17,7 @@ class KafkaSource(Section):
 
     kind: Literal["kafka"] = "kafka"
     """Kafka."""
-    topics: Names | None = None
+    topics: TopicNames | None = None
     """Topics by name, as a list or as text with commas; or give `pattern`."""
     pattern: str | None = None
     """Topics by a regular expression that must match the whole name; new ones are picked up."""

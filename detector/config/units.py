@@ -25,6 +25,8 @@ _BYTES = {
 }
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
 
 def _quantity(given: object, units: dict[str, float] | dict[str, int], bare: str, example: str) -> object:
     if isinstance(given, bool) or not isinstance(given, (str, int, float)):
@@ -100,6 +102,14 @@ def network(given: str) -> str:
     return given
 
 
+def topic_name(given: str) -> str:
+    """Check that Kafka can have a topic of this name."""
+    if not _TOPIC.fullmatch(given) or given in {".", ".."}:
+        message = "expected the name of a Kafka topic: 1 to 249 of the characters a-z, A-Z, 0-9, `.`, `_` and `-`"
+        raise ValueError(message)
+    return given
+
+
 def instant(given: str) -> float:
     """Turn RFC 3339 text into epoch seconds; ValueError where it is none or names no offset from UTC."""
     message = "expected a time such as 2026-11-01T00:00:00Z"
@@ -131,6 +141,12 @@ Names = Annotated[
     ),
 ]
 """One or more names; text is split at its commas."""
+
+TopicName = Annotated[str, AfterValidator(topic_name)]
+"""The name of a Kafka topic."""
+
+TopicNames = Annotated[Names, AfterValidator(lambda given: [topic_name(name) for name in given])]
+"""One or more names of Kafka topics; text is split at its commas."""
 
 Networks = Annotated[
     list[Annotated[str, AfterValidator(network)]],

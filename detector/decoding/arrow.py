@@ -14,7 +14,6 @@ from detector.decoding.envelope import MalformedError, claims
 from detector.decoding.paths import FieldPath
 from detector.decoding.plan import Plan
 from detector.decoding.rows import Fault, Found, assemble, not_a_number, screen
-from detector.errors import ConfigError
 from detector.types import Bool, Decoded, Float64, Int32, Int64, Record, RejectReason
 
 # Compressed streams may unpack to this many times the limit for a record. What is packed tighter is a bomb.
@@ -45,9 +44,6 @@ class ArrowDecoder:
     """
 
     def __init__(self, plan: Plan) -> None:
-        if plan.array is not None:
-            message = "events.events: an Arrow stream has no arrays of events inside its rows; leave it out"
-            raise ConfigError(message)
         self._plan = plan
 
     def decode(self, records: Sequence[Record]) -> Decoded:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from detector.config.paths import split, split_field
 from detector.errors import ConfigError
 from detector.types import Record
-
-# A name is quoted (\" and \\ stand for themselves) or plain; only a quoted one may hold a dot, a quote or be empty.
-_NAME = re.compile(r'"((?:[^"\\]|\\["\\])*)"|([^."]+)')
 
 
 class FieldPath(NamedTuple):
@@ -47,44 +44,26 @@ Path = FieldPath | RecordPath
 
 def parse(text: str, place: str) -> Path:
     """Parse a path; `place` is where the configuration has it. ConfigError where it is not one."""
-    names = _names(text, place)
-    if text == "$key":
-        return RecordPath(None)
-    if text.startswith("$headers."):
-        if len(names) != 2:
-            raise _refusal(text, place, "one header name behind `$headers.` (quote a name that holds dots)")
-        return RecordPath(names[1])
-    if text.startswith("$"):
-        raise _refusal(text, place, "`$key` or `$headers.NAME` (quote a field whose name begins with `$`)")
-    return FieldPath(names)
+    try:
+        where, names = split(text)
+    except ValueError as error:
+        raise _refusal(text, place, error) from None
+    match where:
+        case "key":
+            return RecordPath(None)
+        case "header":
+            return RecordPath(names[0])
+        case "event":
+            return FieldPath(names)
 
 
 def parse_field(text: str, place: str) -> FieldPath:
     """Parse a path that must lead into the event. ConfigError where it does not."""
-    path = parse(text, place)
-    if isinstance(path, RecordPath):
-        raise _refusal(text, place, "a path inside the event, since there the key and headers have no place")
-    return path
+    try:
+        return FieldPath(split_field(text))
+    except ValueError as error:
+        raise _refusal(text, place, error) from None
 
 
-def _names(text: str, place: str) -> tuple[str, ...]:
-    names: list[str] = []
-    at = 0
-    while True:
-        match = _NAME.match(text, at)
-        if match is None:
-            raise _refusal(text, place, f"a name at character {at + 1}: names are joined by single dots")
-        quoted, plain = match.groups()
-        names.append(plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
-        at = match.end()
-        if at == len(text):
-            return tuple(names)
-        if text[at] != ".":
-            raise _refusal(
-                text, place, f'a dot at character {at + 1}, or the whole name in quotes, as in metrics."a.b"'
-            )
-        at += 1
-
-
-def _refusal(text: str, place: str, expected: str) -> ConfigError:
-    return ConfigError(f"{place}: the path {text!r} cannot be read; expected {expected}")
+def _refusal(text: str, place: str, expected: ValueError) -> ConfigError:
+    return ConfigError(f"{place}: the path {text!r} cannot be read; {expected}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -16,8 +15,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from detector.config.tls import reveal, tls_context
 from detector.decoding.schemas import Named, Schema, SchemaError, check, parse
-from detector.errors import ConfigError, RegistryUnavailableError
+from detector.errors import RegistryUnavailableError
 
 if TYPE_CHECKING:
     from detector.config import sections
@@ -44,7 +44,8 @@ class Registry:
         self._url = config.url.rstrip("/")
         self._timeout = config.timeout
         self._clock = clock
-        self._opener = _opener(config)
+        context = tls_context(config.tls, "events.registry.tls")
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
         self._authorization = _authorization(config)
         self._schemas: dict[int, Schema] = {}
         self._unusable: dict[int, tuple[float, str]] = {}
@@ -141,27 +142,8 @@ class Registry:
         )
 
 
-def _opener(config: sections.Registry) -> urllib.request.OpenerDirector:
-    try:
-        context = ssl.create_default_context(cafile=config.tls.ca_file)
-        context.check_hostname = config.tls.check_hostname
-        if config.tls.cert_file is not None:
-            password = config.tls.key_password
-            context.load_cert_chain(
-                config.tls.cert_file, config.tls.key_file, None if password is None else password.reveal()
-            )
-    except OSError as error:
-        message = f"events.registry.tls: the certificates cannot be used ({error}); expected readable files in PEM"
-        raise ConfigError(message) from None
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-
-
 def _authorization(config: sections.Registry) -> str | None:
     if config.username is None:
         return None
-    try:
-        password = "" if config.password is None else config.password.reveal()
-    except OSError as error:
-        message = f"events.registry.password: its file cannot be read ({error})"
-        raise ConfigError(message) from None
+    password = "" if config.password is None else reveal(config.password, "events.registry.password")
     return "Basic " + base64.b64encode(f"{config.username}:{password}".encode()).decode()

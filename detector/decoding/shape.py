@@ -17,7 +17,6 @@ import msgspec
 
 from detector.decoding.paths import FieldPath
 from detector.decoding.plan import Plan
-from detector.errors import ConfigError
 
 Event: TypeAlias = Any  # a msgspec.Struct made at run time
 
@@ -117,20 +116,19 @@ class Layout:
 
 
 def lay_out(plan: Plan) -> Layout:
-    """Make the shape of the plan's events. ConfigError where two paths do not go together."""
+    """Make the shape of the plan's events."""
     root = Shape()
     columns = [n for n, path in enumerate(plan.features) if isinstance(path, FieldPath)]
     features = tuple(
-        _place(root, path, Leaf(Kind.NUMBER, column), f"events.features[{column}].path")
-        for column, path in zip(columns, plan.feature_fields, strict=True)
+        _place(root, path, Leaf(Kind.NUMBER, column)) for column, path in zip(columns, plan.feature_fields, strict=True)
     )
     entity = time = None
     if plan.time_field is not None:
         kind = Kind.TEXT if plan.unit == "rfc3339" else Kind.NUMBER
-        time = _place(root, plan.time_field, Leaf(kind, None), "events.timestamp.path")
+        time = _place(root, plan.time_field, Leaf(kind, None))
     if plan.entity_field is not None:
-        entity = _place(root, plan.entity_field, Leaf(Kind.NAME, None), "events.entity")
-    where = tuple(_place(root, path, Leaf(Kind.ANY, None), "events.where") for path, _ in plan.where)
+        entity = _place(root, plan.entity_field, Leaf(Kind.NAME, None))
+    where = tuple(_place(root, path, Leaf(Kind.ANY, None)) for path, _ in plan.where)
     root.seal()
     return Layout(root, features, entity, time, where)
 
@@ -143,7 +141,6 @@ class ArrayPlace:
         default: Any = msgspec.UNSET
         self._levels: list[msgspec.json.Decoder[Any]] = []
         for name in reversed(path.names):
-            _check_name(name, "events.events")
             rename = {"inner": name}
             raw = ("inner", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET)
             self._levels.insert(0, msgspec.json.Decoder(msgspec.defstruct("RawDocument", [raw], rename=rename)))
@@ -164,31 +161,17 @@ class ArrayPlace:
         return raw if first_byte(raw) == b"[" else None
 
 
-def _place(shape: Shape, path: FieldPath, leaf: Leaf, place: str) -> str:
+def _place(shape: Shape, path: FieldPath, leaf: Leaf) -> str:
     """Put a leaf into the shape and return its place; a path given twice is one leaf."""
     attributes = []
     for depth, name in enumerate(path.names, start=1):
-        _check_name(name, place)
         attribute = next((a for a, (known, _) in shape.children.items() if known == name), f"f{len(shape.children)}")
         attributes.append(attribute)
         child = shape.children.setdefault(attribute, (name, leaf if depth == len(path.names) else Shape()))[1]
-        if isinstance(child, Leaf) != (depth == len(path.names)):
-            raise _clash(path, place, f"{name!r} would have to be a value and an object at once")
+        # That paths go together `config/events.py` has seen to.
+        assert isinstance(child, Leaf) == (depth == len(path.names)), path
         if isinstance(child, Shape):
             shape = child
-        elif leaf.kind not in (child.kind, Kind.ANY):
-            raise _clash(path, place, f"it is read as {leaf.kind.name} here and as {child.kind.name} elsewhere")
+        else:
+            assert leaf.kind in (child.kind, Kind.ANY), path
     return ".".join(attributes)
-
-
-def _clash(path: FieldPath, place: str, why: str) -> ConfigError:
-    return ConfigError(f"{place}: the path {'.'.join(path.names)!r} does not go with the others: {why}; change one")
-
-
-def _check_name(name: str, place: str) -> None:
-    if any(c in '"\\' or c < " " for c in name):
-        message = (
-            f"{place}: the name {name!r} holds a quote, a backslash or a control character; "
-            "fields of such names cannot be read, so rename the field"
-        )
-        raise ConfigError(message)

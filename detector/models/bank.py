@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from detector.models.calibration import prior
 from detector.models.incident_state import state_of
+from detector.models.lending import blank
 from detector.models.pools import ClusterPool, SeedPool
 from detector.models.program import SlotStates
 from detector.models.shape import Shape
@@ -34,8 +35,10 @@ class Bank:
                                                 weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
-    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and shares; [S, 0] where nothing is smoothed
+    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
+                                            [S, 0] where nothing is smoothed
     last_seen       float64 [S]             the partition's event time at the slot's last row
+    since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
     kept_up         int64   [S]             number of the block before which the slot was last kept up
@@ -57,6 +60,7 @@ class Bank:
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
                 ("last_seen", np.float64),
+                ("since", np.float64),
                 ("incident", state_of(shape.features)),
                 ("rows_learned", np.int64),
                 ("kept_up", np.int64),
@@ -104,7 +108,7 @@ class Bank:
 
     @property
     def smoothed(self) -> Float64:
-        """Smoothed score and shares [S, 1 + D]."""
+        """Smoothed score, and what each feature contributes to it [S, 1 + D]."""
         return self._slots["smoothed"]
 
     @property
@@ -116,6 +120,11 @@ class Bank:
     def incidents(self) -> NDArray[np.void]:
         """What the slot keeps of its incident [S], as records."""
         return self._slots["incident"]
+
+    @property
+    def since(self) -> Float64:
+        """Event time since which the slot's scores are high [S]."""
+        return self._slots["since"]
 
     @property
     def rows_learned(self) -> Int64:
@@ -192,6 +201,7 @@ class Bank:
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
+        self.since[slots] = np.nan
         self.seen[slots] = False
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))
@@ -217,13 +227,14 @@ class Bank:
         self.clusters.release(self.quarantined[slots])
         self.quarantined[slots] = -1
 
-    def gather(self, slots: Int64) -> SlotStates:
-        """Copy out the states of at most `call_slots` slots, padded to the program's shape."""
-        n, padded = len(slots), self.shape.call_slots + 1
-        centroids = np.zeros((padded, self.shape.all_centroids, self.shape.features), np.float32)
-        traits = np.zeros((padded, self.shape.traits), np.float32)
-        times = np.zeros((padded, self.shape.times))
+    def gather(self, slots: Int64, blocks: int) -> SlotStates:
+        """Copy out the states of some slots, padded to what the program takes for a stack of so many blocks."""
+        n, padded = len(slots), self.shape.slots_of(blocks) + 1
+        centroids = blank((padded, self.shape.all_centroids, self.shape.features), np.float32)
+        traits = blank((padded, self.shape.traits), np.float32)
+        times = blank((padded, self.shape.times), np.float64)
         centroids[:n], traits[:n], times[:n] = self.centroids[slots], self.traits[slots], self.times[slots]
+        centroids[-1], traits[-1], times[-1] = 0.0, 0.0, 0.0  # of the others nothing is read
         return SlotStates(centroids, traits, times)
 
     def scatter(self, slots: Int64, states: SlotStates) -> None:

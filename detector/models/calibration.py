@@ -50,16 +50,19 @@ def begun(scores: Float64) -> Float64:
 def followed(sketches: Float64, scores: Float64, group: Int64) -> Float64:
     """Return the sketches of the slots of a block [S, 3] after its scores [n], `group` being their slots [n]."""
     slots = len(sketches)
-    t, m, n = sketches.T
+    t, m, n = np.ascontiguousarray(sketches.T)
     excess = np.maximum(scores - t[group], 0.0)
     rows = np.bincount(group, minlength=slots)
     beyond = np.bincount(group, excess > 0, minlength=slots)
     over = np.bincount(group, excess, minlength=slots)
-    after = np.minimum(n + rows, _KNOWN)
-    held = _TAIL * after / _STEP
-    quantile = np.maximum(t + np.clip((beyond - _TAIL * rows) / np.maximum(held, 1.0), -1.0, 1.0) * m, 0.0)
+    after = np.empty_like(sketches)
+    known = after[:, 2] = np.minimum(n + rows, _KNOWN)
+    held = _TAIL * known / _STEP
+    step = np.minimum(np.maximum((beyond - _TAIL * rows) / np.maximum(held, 1.0), -1.0), 1.0)
+    quantile = after[:, 0] = np.maximum(t + step * m, 0.0)
     mean = m + (over - beyond * m) / (held + beyond + 1.0)
-    return np.stack([quantile, np.maximum(mean, _LEAST_SPREAD * quantile + _LEAST), after], 1)
+    np.maximum(mean, _LEAST_SPREAD * quantile + _LEAST, out=after[:, 1])
+    return after
 
 
 def exceeded(quantile: float, sketches: Float64) -> Float64:

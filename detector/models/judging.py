@@ -1,6 +1,7 @@
 """Judging: from the distances of a turn to smoothed scores and rates, and what at block boundaries follows from them.
 
-d -> s = mean of the members' d (the program's distance) -> e = causal mean of s over the slot's rows -> rate of e. The
+d -> s = mean of the members' d (the program's distance) -> without what filters leave out -> e = causal mean over the
+slot's rows -> rate of e. The
 references and the slots' sketches learn what may count as normal; the learning gate goes by s, alerts go by e.
 """
 
@@ -12,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.models import drift
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import exceeded, followed, scaled
+from detector.models.filtering import Filters, filtered
 from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
@@ -32,12 +35,12 @@ _OUTLYING = 0.01
 
 
 class Scored(NamedTuple):
-    """One turn's scores, over all n rows of its block.
+    """One turn's scores, over those n rows of its block that were laid out.
 
     turn        its place in the stack, and `of` what the program said of the stack
     distance    float32 [n]     NaN where not scored
-    smoothed    float64 [n]     the same, smoothed where that is asked for
-    shares      float32 [n, D]  parts of the squared distance, likewise
+    smoothed    float64 [n]     the same, without what filters leave out, and smoothed where that is asked for
+    shares      float32 [n, D]  features' parts of it; what they are parts of is theirs alone, the ratio counts
     at          places on the reference's scale
     rates       float64 [n]     UNSCORED where not scored
     warm        bool    [n]     whether the slot knows enough for its scores to count
@@ -54,14 +57,17 @@ class Scored(NamedTuple):
     warm: Bool
     least_rate: float
 
-    def anomaly(self, at: int, row: int, threshold: float, version: int, block: int) -> Anomaly:
-        """Describe the row at place `at` of the block."""
+    def anomaly(  # noqa: PLR0913 - what the model of a partition knows of a row beside its scores
+        self, at: int, row: int, *, since: float, threshold: float, version: int, block: int
+    ) -> Anomaly:
+        """Describe the row at place `at` of the block, whose slot has drifted since then."""
         t, rate = self.turn, float(self.rates[at])
         return Anomaly(
             row=row,
             score=0.0 - math.log10(rate),
             at_least=rate <= self.least_rate,
             distance=float(self.distance[at]),
+            since=None if math.isnan(since) else since,
             threshold=threshold,
             model_version=version,
             block=block,
@@ -86,13 +92,20 @@ class Judging:
         self._bank = bank
         self._detection = detection
         self.alpha = smoothing_of(detection)
+        self._filters = Filters.of(detection.events)
         self.reference = Reference(detection.alerting.reference)
         self.gating = Reference(detection.alerting.reference)
         self.open_smoothed = np.zeros(0)
         self.marks = np.full(3, np.inf)
 
     def configure(self, detection: Detection) -> None:
-        """Go on by another configuration, of a model of the same form."""
+        """Go on by another configuration, of a model of the same form.
+
+        With other filters scores are others, too: their reference begins anew.
+        """
+        filters = [feature.filter for feature in detection.events.features]
+        if filters != [feature.filter for feature in self._detection.events.features]:
+            self._filters, self.reference = Filters.of(detection.events), Reference(detection.alerting.reference)
         self._detection = detection
         self.alpha = smoothing_of(detection)
         self.reference.half_life = self.gating.half_life = detection.alerting.reference
@@ -105,37 +118,56 @@ class Judging:
 
     def judge(self, t: int, turn: Turn, scores: StackScores) -> Scored:
         """Smooth and calibrate the distances of turn number t."""
-        block, n = turn.block, len(turn.block)
-        distance = np.where(block.usable, scores.distance[t, :n], np.float32(np.nan))
+        slots, usable = turn.block.slots[turn.first :], turn.block.usable[turn.first :]
+        n = len(slots)
+        distance = np.where(usable, scores.distance[t, :n], np.float32(np.nan))
         smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
+        if self._filters is not None:
+            counting = self._filters.counting(turn.block.rows[turn.first :], scores.expected[t, :n])
+            smoothed, shares = filtered(smoothed, shares, counting)
         if self.alpha is not None:
             smoothed, shares = self._smooth(turn, smoothed, shares, self.alpha)
-        at = scaled(smoothed, self._bank.sketches[block.slots, 0])
+        at = scaled(smoothed, self._bank.sketches[slots, 0])
         rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
-        known = self._bank.rows_learned[block.slots] >= self._detection.model.warm_up
-        warm = block.usable & known & ~self._bank.unseeded(block.slots)
+        known = self._bank.rows_learned[slots] >= self._detection.model.warm_up
+        warm = usable & known & ~self._bank.unseeded(slots)
         return Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
 
     def _smooth(self, turn: Turn, distance: Float64, parts: Float32, alpha: float) -> tuple[Float64, Float32]:
-        """Advance the smoothed scores and shares of the slots by the turn's new rows; returns those of all its rows.
+        """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.
 
-        The shares of rows that were scored before are not kept: nobody asks for them again.
+        A score is the sum of what its features contribute, score times share; so the smoothed one is the sum of their
+        smoothed contributions, whose shares are the features' then. (Smoothed shares would let a row that is hardly
+        out of place count as much as one that is far out.) Those of rows scored before are not kept: nobody asks again.
         """
-        new = turn.scored + np.flatnonzero(~np.isnan(distance[turn.scored :]))
+        before = turn.scored - turn.first
+        new = before + np.flatnonzero(~np.isnan(distance[before:]))
         squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
-        values = np.concatenate([distance[new, None], parts[new] / squares], 1)
-        after = smooth(values, turn.block.slots[new], self._bank.smoothed, alpha)
+        values = np.concatenate([distance[new, None], distance[new, None] * (parts[new] / squares)], 1)
+        after = smooth(values, turn.block.slots[turn.first + new], self._bank.smoothed, alpha)
         smoothed = np.full(len(distance), np.nan)
-        smoothed[: turn.scored] = self.open_smoothed
+        smoothed[:before] = self.open_smoothed[:before]
         smoothed[new] = after[:, 0]
         shares = parts.copy()
         shares[new] = after[:, 1:]
         return smoothed, shares
 
+    def drifting(self, turn: Turn, scored: Scored, times: Float64) -> Float64:
+        """Return since when the slot of each new row of a turn drifts [n], by the rows' event times [n]; NaN = not."""
+        slots, score = turn.block.slots[turn.scored :], scored.smoothed[turn.scored - turn.first :]
+        seen = np.flatnonzero(~np.isnan(score))
+        since, level = np.full(len(slots), np.nan), self._bank.sketches[slots[seen], 0, 0]
+        since[seen] = drift.follow(self._bank.since, slots[seen], score[seen] > level, times[seen])
+        return since
+
     @property
     def _apart(self) -> bool:
         """Whether scores that the gate goes by have a reference of their own: else they are those of alerts."""
-        return self.alpha is not None or self._detection.model.gate is not None
+        return self.alpha is not None or self._filters is not None or self._detection.model.gate is not None
+
+    def keep(self, scored: Scored) -> None:
+        """Keep the smoothed scores of an open block's new rows."""
+        self.open_smoothed = np.concatenate([self.open_smoothed, scored.smoothed])
 
     def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, inside: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.

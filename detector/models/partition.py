@@ -235,7 +235,7 @@ class PartitionModel:
         self.copying.before_change(called)
         self.upkeep.reach(called)
         self._meet(turns, tally)
-        scores, states = self.program(stack, self.bank.gather(called))
+        scores, states = self.program(stack, self.bank.gather(called, len(stack.rows)))
         if turns[0].complete:
             self.bank.scatter(called, states)
         for t, turn in enumerate(turns):
@@ -244,7 +244,8 @@ class PartitionModel:
             if turn.complete:
                 self._learned(turn, scored)
             else:
-                self.open, self.judging.open_smoothed = turn.block, scored.smoothed
+                self.open = turn.block
+                self.judging.keep(scored)
 
     def _meet(self, turns: list[Turn], tally: Tally) -> None:
         """Let the slots see the features of the rows that are new."""
@@ -258,17 +259,24 @@ class PartitionModel:
 
     def _observe(self, turn: Turn, scored: Scored, rows: Rows, times: Float64, tally: Tally) -> None:
         """Advance the running state by the turn's new rows, and tell what they are."""
-        new, here = slice(turn.scored, len(turn.block)), slice(turn.start, turn.end)
-        rates, slots = scored.rates[new], turn.block.slots[new]
+        before = turn.scored - turn.first
+        new, here = slice(before, None), slice(turn.start, turn.end)
+        rates, slots = scored.rates[new], turn.block.slots[turn.scored :]
         tally.distance[here], tally.rates[here] = scored.distance[new], rates
         tally.smoothed[here] = scored.smoothed[new]
         if not len(rates):
             return
         rate, alerting = self.detection.alerting.false_alarm_rate, self.detection.alerting
+        since = self.judging.drifting(turn, scored, rows.times[here])
 
         def describe(i: int) -> Anomaly:
             return scored.anomaly(
-                turn.scored + i, turn.start + i, -math.log10(rate), self.model_version, turn.block.number
+                before + i,
+                turn.start + i,
+                since=float(since[i]),
+                threshold=-math.log10(rate),
+                version=self.model_version,
+                block=turn.block.number,
             )
 
         rarest = int(rates.argmin())

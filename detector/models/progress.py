@@ -18,16 +18,18 @@ class Anomaly:
     """A row as the model sees it.
 
     row        its number in the Rows given
+    since      event time since which the scores of its slot are high; None where the row's is not
     threshold  the score from which on rows are anomalous
     block      number of the block whose model scored it, and that model's version
-    expected   float32 [D] coordinates of the nearest centroid
-    parts      float32 [D] features' parts of the squared distance, before it is rescaled for missing ones
+    expected   float32 [D] coordinates of the centroid that explains it
+    parts      float32 [D] features' parts of what the score is made of: their ratio counts
     """
 
     row: int
     score: float
     at_least: bool
     distance: float
+    since: float | None
     threshold: float
     model_version: int
     block: int

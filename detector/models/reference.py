@@ -106,7 +106,8 @@ class Reference:
         if self._tail is not None:
             in_tail = at.values > self._tail.start
             rates[in_tail] = self._tail.rates(at.values[in_tail])
-        return np.clip(rates, self.least_rate, 1.0)
+        bounded: Float64 = np.minimum(np.maximum(rates, self.least_rate), 1.0)  # numpy.clip takes three times as long
+        return bounded
 
     def quantile(self, rate: float) -> float:
         """Return the least value that no more than a share `rate` exceeds, as far as the counts tell."""

@@ -37,7 +37,11 @@ class Shape:
         if not self.keyed:
             return 1
         fitting = _CALL_CELLS // (self.features * self.all_centroids)
-        return max(self.rows, min(_CALL_SLOTS, fitting))
+        return max(self.rows, min(_CALL_SLOTS, fitting, STACK * self.rows))
+
+    def slots_of(self, blocks: int) -> int:
+        """Distinct slots that a call of so many blocks takes, at most."""
+        return min(self.call_slots, blocks * self.rows)
 
     @property
     def traits(self) -> int:

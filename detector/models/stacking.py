@@ -10,6 +10,7 @@ import numpy as np
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.learning import FREEZE
+from detector.models.lending import filled
 from detector.models.program import Stack
 from detector.models.shape import STACK, Shape
 from detector.types import Int8, Int64
@@ -31,6 +32,11 @@ class Turn:
     complete: bool
 
     @property
+    def first(self) -> int:
+        """Number of the block's first row that a call needs: an open block's are scored once, and wait for the rest."""
+        return 0 if self.complete else self.scored
+
+    @property
     def end(self) -> int:
         """Number of the row behind the last new one in the batch."""
         return self.start + len(self.block) - self.scored
@@ -39,7 +45,7 @@ class Turn:
 def distinct(numbers: Int64, limit: int) -> tuple[Int64, Int64]:
     """Return the distinct ones among numbers [n] in [0, limit), and each number's place among them.
 
-    In no particular order, but without the sorting that makes numpy.unique slow.
+    In the order in which each occurs last, and without the sorting that makes numpy.unique slow.
     """
     place = np.empty(limit, np.int64)
     every = np.arange(len(numbers))
@@ -50,32 +56,37 @@ def distinct(numbers: Int64, limit: int) -> tuple[Int64, Int64]:
 
 
 def assemble(turns: Sequence[Turn], shape: Shape, modes: Int8) -> tuple[Stack, Int64]:
-    """Pad the turns to the program's shape; returns the distinct slots too, by whose order they are numbered.
+    """Pad the turns to a shape of the program; returns the distinct slots too, by whose order they are numbered.
 
     `modes` [S] are the learning modes of the bank's slots.
     """
-    nobody = shape.call_slots
-    grid = (STACK, shape.rows)
-    rows = np.full((*grid, shape.features), np.nan, np.float32)
-    slot = np.full(grid, nobody, np.int32)
-    group = np.zeros(grid, np.int32)
-    present = np.full(grid, nobody, np.int32)
-    learns = np.zeros(grid, np.bool_)
-    time = np.zeros(STACK)
-    slots = np.concatenate([turn.block.slots for turn in turns])
+    blocks = 1 if len(turns) == 1 else STACK
+    nobody = shape.slots_of(blocks)
+    grid = (blocks, shape.rows)
+    rows = filled((*grid, shape.features), np.float32, np.nan)
+    slot, group = filled(grid, np.int32, nobody), filled(grid, np.int32, 0)
+    present, learns, time = filled(grid, np.int32, nobody), filled(grid, np.bool_, 0), filled((blocks,), np.float64, 0)
+    slots = np.concatenate([turn.block.slots[turn.first :] for turn in turns])
     placed = slots >= 0
     called, numbers = distinct(slots[placed], len(modes))
     local = np.full(len(slots), nobody)
     local[placed] = numbers
+    counts = np.array([len(turn.block) - turn.first for turn in turns])
+    block_of = np.repeat(np.arange(len(turns)), counts)
+    met, place = distinct(block_of * (nobody + 1) + local, len(turns) * (nobody + 1))
+    block_met, slot_met = np.divmod(met, nobody + 1)  # in the order of their blocks, as `distinct` keeps runs together
+    met_before = np.searchsorted(block_met, np.arange(len(turns)))
+    present[block_met, np.arange(len(met)) - met_before[block_met]] = slot_met
     start = 0
-    for t, turn in enumerate(turns):
-        n = len(turn.block)
-        rows[t, :n], slot[t, :n] = turn.block.rows, local[start : start + n]
-        met, inverse = distinct(local[start : start + n], nobody + 1)
-        present[t, : len(met)], group[t, :n] = met, inverse
-        learns[t, :n] = turn.block.usable & turn.complete & (modes[turn.block.slots] != FREEZE)
+    for t, (turn, n) in enumerate(zip(turns, counts.tolist(), strict=True)):
+        end = start + n
+        rows[t, :n], slot[t, :n] = turn.block.rows[turn.first :], local[start:end]
+        group[t, :n] = place[start:end] - met_before[t]
+        learns[t, :n] = (
+            turn.block.usable[turn.first :] & turn.complete & (modes[turn.block.slots[turn.first :]] != FREEZE)
+        )
         time[t] = turn.block.time
-        start += n
+        start = end
     return Stack(rows, slot, group, present, learns, time, len(turns)), called
 
 

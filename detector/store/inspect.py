@@ -1,4 +1,8 @@
-"""Looking at stores that are not in use, and moving them: what `detector state` does."""
+"""Looking at stores and moving them: what `detector state` does.
+
+Everything but an import may be done while a daemon has the partition open: SQLite gives a reader one consistent view,
+which here is that of the last checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from detector.types import Checkpoint, ControlRecord, Partition
+    from detector.types import Checkpoint, ControlRecord, DeadLetter, Partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class Contents:
 def check(path: Path) -> list[Finding]:
     """Verify everything in the store at `path`: SQLite's own structures and every checksum.
 
-    A file of a newer version is a finding too: it must not hide what is wrong with the others. Raises StoreLockedError
-    where a partition is in use, StoreError where there is no store.
+    A file of a newer version is a finding too: it must not hide what is wrong with the others. Raises StoreError where
+    there is no store.
     """
     findings: list[Finding] = []
     try:
@@ -65,7 +69,7 @@ def check(path: Path) -> list[Finding]:
     for partition in folder.partitions(path):
         file = folder.partition_file(path, partition)
         try:
-            with _unused(path, partition) as (sqlite, _):
+            with _view(path, partition) as (sqlite, _):
                 findings += _check_file(sqlite, file, partition)
         except (StoreDamagedError, StoreNewerError) as error:
             findings.append(Finding(file, str(error)))
@@ -75,7 +79,7 @@ def check(path: Path) -> list[Finding]:
 def show(path: Path, partition: Partition) -> Contents:
     """Return what a partition's file holds; StoreError where there is none, or as the file deserves it."""
     folder.read_id(path)
-    with _unused(path, partition) as (sqlite, file):
+    with _view(path, partition) as (sqlite, file):
         head = schema.read_head(sqlite, file)
         seen = [last_seen for _, last_seen in slot_rows.directory(sqlite, head.generation)]
         (given_up,) = sqlite.execute("SELECT count(*) FROM outbox WHERE state <> 'queued'").fetchone()
@@ -97,6 +101,12 @@ def show(path: Path, partition: Partition) -> Contents:
         )
 
 
+def dead_letters(path: Path, partition: Partition) -> list[DeadLetter]:
+    """Return a partition's dead letters, oldest first; StoreError where there is no store of it."""
+    with _view(path, partition) as (sqlite, _):
+        return outbox.dead_letters(sqlite, partition)
+
+
 def export(path: Path, partition: Partition, file: Path) -> None:
     """Write a partition's state to one portable file (see `portable`), complete or not at all.
 
@@ -107,7 +117,7 @@ def export(path: Path, partition: Partition, file: Path) -> None:
         message = f"{file}: exists already, and is not overwritten: choose another name."
         raise StoreError(message)
     draft = file.with_name(f"{file.name}.{os.getpid()}.part")
-    with _unused(path, partition) as (sqlite, source), folder.explained(file), _removed_on_failure(draft):
+    with _view(path, partition) as (sqlite, source), folder.explained(file), _removed_on_failure(draft):
         with draft.open("xb") as out:
             portable.write(out, _messages(sqlite, source, store_id))
             out.flush()
@@ -118,7 +128,8 @@ def export(path: Path, partition: Partition, file: Path) -> None:
 def import_(file: Path, path: Path, *, overwrite: bool = False) -> Partition:
     """Make a partition's store in the folder at `path` from an export; the folder is made if absent.
 
-    All or nothing. Raises StoreError where the folder has a store of that partition and `overwrite` is not set.
+    All or nothing. Raises StoreError where the folder has a store of that partition and `overwrite` is not set, and
+    StoreLockedError where a daemon has it open.
     """
     folder.make(path)
     folder.read_id(path)
@@ -128,7 +139,9 @@ def import_(file: Path, path: Path, *, overwrite: bool = False) -> Partition:
         assert isinstance(head, portable.Head)
         target = folder.partition_file(path, head.partition)
         if target.exists() and not overwrite:
-            message = f"{target}: there is a store of {head.partition} already: move it away, or ask to overwrite it."
+            message = (
+                f"{target}: there is a store of {head.partition} already: move it away, or overwrite it (--overwrite)."
+            )
             raise StoreError(message)
         target.parent.mkdir(exist_ok=True)
         with contextlib.closing(FileLock(target.with_suffix(".lock"))):
@@ -137,20 +150,14 @@ def import_(file: Path, path: Path, *, overwrite: bool = False) -> Partition:
 
 
 @contextlib.contextmanager
-def _unused(path: Path, partition: Partition) -> Iterator[tuple[sqlite3.Connection, Path]]:
-    """Open a partition's file that no daemon has open, for reading."""
+def _view(path: Path, partition: Partition) -> Iterator[tuple[sqlite3.Connection, Path]]:
+    """Open a partition's file, for reading."""
     file = folder.partition_file(path, partition)
     if not file.exists():
         known = ", ".join(str(known) for known in folder.partitions(path)) or "none"
         message = f"{path}: holds no store of {partition}; it holds: {known}."
         raise StoreError(message)
-    with folder.explained(file):
-        lock = FileLock(file.with_suffix(".lock"))
-    with (
-        contextlib.closing(lock),
-        contextlib.closing(Connection(file, threading.Lock())) as connection,
-        connection.reading() as sqlite,
-    ):
+    with contextlib.closing(Connection(file, threading.Lock())) as connection, connection.reading() as sqlite:
         schema.check_format(sqlite, file)
         yield sqlite, file
 

@@ -66,6 +66,8 @@ def configure(log: Log, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+    # It warns whenever something held kafka-python's loop for a tenth of a second: that is a busy machine, no trouble.
+    logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
     logging.getLogger("detector").setLevel(log.level.upper())
 
 

@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from detector.store.sqlite import SqliteStore
-from detector.types import Checkpoint, ControlKind, ControlRecord, OutboxEntry, Partition, Position, SlotState
+from detector.types import (
+    Checkpoint,
+    ControlKind,
+    ControlRecord,
+    DeadLetter,
+    OutboxEntry,
+    Partition,
+    Position,
+    SlotState,
+)
 from detector.version import __version__
 from tests.support.broker import Cluster
 
@@ -174,13 +183,16 @@ def test_check_connect_exits_4_without_a_broker_and_5_without_a_receiver(config:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    """Make a store with one partition: a checkpoint, two slots, a control record and an alert in the outbox."""
+    """Make a store of one partition: a checkpoint, two slots, a control record, a dead letter, an alert."""
     path = tmp_path / "state"
     partition = SqliteStore(path, keep_rejects=10).open(Partition("metrics", 0))
     partition.add_control(ControlRecord(0, ControlKind.CONFIGURATION, {"a": 1}))
     partition.write_slots([SlotState("web-1", 1e9, b"one"), SlotState("web-2", 1e9 + 60, b"two")])
     checkpoint = Checkpoint(Position(42, 7), 3, b"header", "tensorflow 2, fma 1", "topic-id")
-    partition.commit_checkpoint(checkpoint, [], [], [])
+    letter = DeadLetter(
+        Partition("metrics", 0), 7, 1000, b"web-1", b"\xff", (("h", b"x"),), (), ("undecodable",), "not JSON"
+    )
+    partition.commit_checkpoint(checkpoint, [], [letter], [])
     partition.commit_alerts([OutboxEntry("id", "webhook", "alert", b"{}")], Position(50, 0), 3)
     partition.close()
     return path
@@ -201,6 +213,23 @@ def test_state_show_tells_what_a_partition_holds(store: Path) -> None:
     ]
     assert lines[10].startswith("outbox 1 for webhook, 2 bytes")
     assert detector("state", "show", "metrics/0", "--store", str(store)).stdout == done.stdout
+
+
+def test_state_dead_letters_tells_what_was_rejected_and_why(store: Path) -> None:
+    done = detector("state", "dead-letters", "metrics/0", "--store", str(store))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {
+        "topic": "metrics",
+        "partition": 0,
+        "offset": 7,
+        "timestamp": 1000,
+        "rows": [],
+        "reasons": ["undecodable"],
+        "detail": "not JSON",
+        "headers": [["h", "x"]],
+        "key": "web-1",
+        "value_base64": "/w==",
+    }
 
 
 def test_state_takes_the_folder_from_the_configuration(store: Path, config: Path) -> None:
@@ -244,6 +273,25 @@ def test_a_name_that_is_no_partition_is_wrong_usage(store: Path, name: str) -> N
     done = detector("state", "show", name, "--store", str(store))
     assert done.returncode == 2
     assert "is no partition; expected TOPIC/NUMBER" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("moment", ["| numpy", "detector.cli.demo_run", "this computer:"])
+def test_the_demo_ends_in_order_whenever_ctrl_c_comes_and_leaves_nothing_behind(tmp_path: Path, moment: str) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "detector", "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+    )
+    with process:
+        assert process.stdout is not None
+        said = (" ".join(line.split()) for line in process.stdout)
+        assert any(moment in line for line in said), "it ended before it came that far"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert list(tmp_path.glob("detector-demo-*")) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

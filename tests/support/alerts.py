@@ -30,6 +30,7 @@ FINDING = Finding(
     at_least=False,
     distance=12.5,
     threshold=3.5,
+    since=1795413922.25 - 90.0,
     model_version=1,
     block=812,
     centroid=5,

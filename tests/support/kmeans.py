@@ -16,10 +16,14 @@ REACH = 1e17
 
 
 class PlainScore(NamedTuple):
-    """What is said of a row: `closest` is the closest member's centroid (and those of members that tie); parts [D]."""
+    """What is said of a row: `closest` is the closest member's centroid (and those of members that tie); parts [D].
+
+    `tellers` is the centroid that explains (and those that tie).
+    """
 
     distance: float
     closest: list[int]
+    tellers: list[int]
     parts: Float64
 
 
@@ -59,7 +63,19 @@ class PlainSlot:
         each = [math.sqrt(parts.sum() * len(row) / max(1, judged.sum())) for _, parts in scored]
         closest = [k for (k, _), own in zip(scored, each, strict=True) if math.isclose(own, min(each), rel_tol=1e-5)]
         distance = float(np.mean(each)) if 2 * judged.sum() >= len(row) else math.nan
-        return PlainScore(distance, closest, np.mean([parts for _, parts in scored], axis=0))
+        tellers = self._tellers(row)
+        return PlainScore(distance, closest, tellers, self._parts(row, tellers[0])[1])
+
+    def _tellers(self, row: Float64) -> list[int]:
+        """Return the normal centroids of the first member that most features agree with."""
+        first = self._owned()[0]
+        own = first[self.normal()[first]].tolist() or [0]
+        squares = [self._inside(row, k) for k in own]
+        apart = [float((each / (1.0 + each)).sum()) for each in squares]
+        return sorted(
+            (k for k, one in zip(own, apart, strict=True) if math.isclose(one, min(apart), rel_tol=1e-5)),
+            key=dict(zip(own, apart, strict=True)).__getitem__,
+        )
 
     def normal(self) -> Bool:
         """Tell which centroids define normal [C]."""

@@ -124,7 +124,10 @@ def no_states(shape: Shape, means: Float32) -> SlotStates:
 
 
 def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], *, learns: bool = True) -> Stack:
-    """Lay out (rows [n, D], slot of each row, time) a block; slots are numbered from 0 and -1 is none."""
+    """Lay out (rows [n, D], slot of each row, time) a block; slots are numbered from 0 and -1 is none.
+
+    In the shape of a full stack; `alone` turns it into that of a single block.
+    """
     nobody = shape.call_slots
     grid = (STACK, shape.rows)
     values = np.full((*grid, shape.features), np.nan, np.float32)
@@ -139,6 +142,24 @@ def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], 
         present[t, : len(distinct)], group[t, :n] = distinct, inverse
         learning[t, :n] = learns & (slot[t, :n] != nobody)
     return Stack(values, slot, group, present, learning, time, len(blocks))
+
+
+def alone(shape: Shape, given: Stack, states: SlotStates) -> tuple[Stack, SlotStates]:
+    """Return a stack of one block, and the states of its first slots, in the shape of a call of a single block."""
+    last, nobody = shape.slots_of(1), shape.call_slots
+    assert given.blocks == 1
+    slot, present = (np.where(field[:1] == nobody, last, field[:1]) for field in (given.slot, given.present))
+    numbered = given._replace(slot=slot.astype(np.int32), present=present.astype(np.int32))
+    single = Stack(
+        numbered.rows[:1],
+        numbered.slot,
+        numbered.group[:1],
+        numbered.present,
+        numbered.learns[:1],
+        numbered.time[:1],
+        1,
+    )
+    return single, SlotStates(*(np.concatenate([array[:last], array[-1:]]) for array in states))
 
 
 def states(

@@ -39,5 +39,6 @@ def test_dead_letters_have_a_sink_where_they_have_a_topic() -> None:
 
 
 def test_an_error_names_the_sink_by_its_place() -> None:
-    with pytest.raises(ConfigError, match=r"^sinks\[1\]\.secrets\[0\]: "):
-        built(sinks=[{"kind": "stdout"}, {"kind": "webhook", "url": "http://127.0.0.1:9/", "secrets": ["whsec_x"]}])
+    lost = {"kind": "webhook", "url": "http://127.0.0.1:9/", "secrets": [{"file": "/no/such/file"}]}
+    with pytest.raises(ConfigError, match=r"^sinks\[1\]\.secrets\[0\]\.file: /no/such/file"):
+        built(sinks=[{"kind": "stdout"}, lost])

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from detector.alerts.webhook import WebhookSink
@@ -218,13 +219,7 @@ def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture) -> N
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"secrets": ["whsec_!!!!"]}, "sinks[0].secrets[0]"),
-        ({"secrets": [SECRET, "whsec_c2hvcnQ="]}, "sinks[0].secrets[1]"),
         ({"secrets": [{"file": "/no/such/file"}]}, "sinks[0].secrets[0].file: /no/such/file"),
-        ({"headers": {"webhook-id": "mine"}}, "`webhook-id` cannot be set"),
-        ({"headers": {"x y": "z"}}, "`x y` cannot be set"),
-        ({"headers": {"x": "a\r\nb: c"}}, "sinks[0].headers.x"),
-        ({"headers": {"x": "ünï"}}, "sinks[0].headers.x"),
         ({"tls": {"ca_file": "/no/such/file"}}, "sinks[0].tls.ca_file: /no/such/file"),
         ({"url": "http://example.org/a\tb"}, "sinks[0].url"),
     ],
@@ -233,6 +228,32 @@ def test_what_cannot_be_used_is_told_at_start(settings: dict[str, Any], named: s
     with pytest.raises(ConfigError) as told:
         sink(**{"url": "https://example.org/", **settings})
     assert named in str(told.value)
+    assert "c2hvcnQ" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"secrets": ["whsec_!!!!"]}, "secrets.0"),
+        ({"secrets": [SECRET, "whsec_c2hvcnQ="]}, "secrets.1"),
+        ({"headers": {"webhook-id": "mine"}}, "`webhook-id` cannot be set"),
+        ({"headers": {"x y": "z"}}, "`x y` cannot be set"),
+        ({"headers": {"x": "a\r\nb: c"}}, "headers.x"),
+        ({"headers": {"x": "ünï"}}, "headers.x"),
+    ],
+)
+def test_what_cannot_be_used_is_no_configuration(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValidationError) as told:
+        sink(**{"url": "https://example.org/", **settings})
+    assert named in str(told.value)
+
+
+@pytest.mark.parametrize(("kind", "held"), [("secrets", "whsec_c2hvcnQ="), ("headers", "two\nlines")])
+def test_what_a_file_holds_is_judged_when_it_is_read(tmp_path: Path, kind: str, held: str) -> None:
+    (tmp_path / "secret").write_text(held)
+    secret = {"file": str(tmp_path / "secret")}
+    with pytest.raises(ConfigError, match=rf"^sinks\[0\]\.{kind}.*: expected ") as told:
+        sink("https://example.org/", **{kind: [secret] if kind == "secrets" else {"x": secret}})
     assert "c2hvcnQ" not in str(told.value)
 
 

@@ -32,8 +32,11 @@ def test_past_the_reference_the_words_say_so() -> None:
     assert score_in_words(4.04, at_least=False) == "4.0"
 
 
-def test_the_summary_names_who_what_and_how_rare() -> None:
-    assert summary(alert(), {}) == "host-7: cpu 97.1 (expected 31.2), 83 % of the distance; 1 in 10,000"
+def test_the_summary_names_who_what_how_rare_and_for_how_long() -> None:
+    what = "host-7: cpu 97.1 (expected 31.2), 83 % of the distance; 1 in 10,000"
+    assert summary(alert(), {}) == f"{what}; away from normal for 90 s"
+    for since in (None, alert().time, alert().time + 5.0):  # it has not drifted, just now, and by a row that came late
+        assert summary(alert(finding=replace(FINDING, since=since)), {}) == what
 
 
 def test_the_summary_has_units_where_they_are_configured() -> None:

@@ -21,6 +21,7 @@ ALERT = Alert(
     time=1_795_422_884.5,
     incident=Incident("0" * 32, 1, 1_795_422_884.5, 0.0, 4.0, False, 1, (0.9, 0.1)),  # noqa: FBT003
     finding=RowFinding(
+        since=None,
         score=4.0,
         at_least=False,
         distance=9.0,

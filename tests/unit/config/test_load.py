@@ -17,6 +17,9 @@ events:
   features: [cpu]
 """
 
+KEY = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"
+DIGITS = "0123456789" * 4
+
 
 def refused(text: str, environ: Mapping[str, str] | None = None) -> list[str]:
     with pytest.raises(ConfigError) as caught:
@@ -199,9 +202,9 @@ def test_a_secret_that_looks_like_a_number_must_be_quoted() -> None:
 
 
 def test_a_secret_from_the_environment_stays_text_whatever_it_looks_like() -> None:
-    (sink,) = accepted(webhook("${S}", "ok"), {"S": "0123"}).sinks
+    (sink,) = accepted(webhook("${S}", "ok"), {"S": DIGITS}).sinks
     assert isinstance(sink, WebhookSink)
-    assert [s.reveal() for s in sink.secrets] == ["0123"]
+    assert [s.reveal() for s in sink.secrets] == [DIGITS]
 
 
 def test_an_empty_item_among_signing_secrets_is_left_out() -> None:
@@ -211,7 +214,9 @@ def test_an_empty_item_among_signing_secrets_is_left_out() -> None:
 
 
 def test_a_secret_is_not_in_the_configuration_s_own_text() -> None:
-    assert "hunter2" not in repr(accepted(webhook("hunter2", "hunter2")))
+    shown = repr(accepted(webhook(KEY, "hunter2")))
+    assert "hunter2" not in shown
+    assert KEY not in shown
 
 
 def test_files_that_cannot_be_read_are_named_with_their_place(tmp_path: Path) -> None:
@@ -227,10 +232,65 @@ def test_files_that_cannot_be_read_are_named_with_their_place(tmp_path: Path) ->
 
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("hunter2\n")
+    (tmp_path / "secret").write_text(f"{KEY}\n")
     (sink,) = accepted(webhook(f"file: {tmp_path}/secret", "ok")).sinks
     assert isinstance(sink, WebhookSink)
-    assert [s.reveal() for s in sink.secrets] == ["hunter2"]
+    assert [s.reveal() for s in sink.secrets] == [KEY]
+
+
+def test_a_secret_in_a_file_is_judged_as_one_in_place_is(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    (tmp_path / "header").write_text("two\nlines\n")
+    place = f"file: {tmp_path}/"
+    assert [
+        line.partition(": expected")[0] for line in refused(webhook(place + "secret", "{" + place + "header}"))
+    ] == [
+        "config.yaml:10: sinks[0].secrets[0]",
+        "config.yaml:12: sinks[0].headers.X",
+    ]
+
+
+def test_a_certificate_that_cannot_be_used_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("no certificate\n")
+    (line,) = refused(SMALLEST + f"kafka:\n  tls:\n    ca_file: {tmp_path}/ca.pem\n")
+    assert line.startswith(f"config.yaml:7: kafka.tls.ca_file: {tmp_path}/ca.pem cannot be used (")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            SMALLEST.replace("cpu", "a..b"),
+            "config.yaml:5: events.features[0]: the name `a..b` cannot be read as a path",
+        ),
+        (
+            SMALLEST.replace("cpu", "{name: cpu, path: a.}"),
+            "config.yaml:5: events.features[0].path: found `a.`, expected",
+        ),
+        (SMALLEST + "  entity: $host\n", "config.yaml:6: events.entity: found `$host`, expected `$key` or"),
+        (
+            SMALLEST + "  entity: cpu\n",
+            "config.yaml:4: events: the path `cpu` is read as a name and as a number; change",
+        ),
+        (SMALLEST + "  where: {cpu.name: x}\n", "config.yaml:4: events: `cpu` would have to be a value, and an object"),
+        (
+            SMALLEST.replace("metrics", "my metrics"),
+            "config.yaml:3: source.topics: found a list of 1, expected the name of",
+        ),
+        (
+            webhook("whsec_c2hvcnQ=", "ok"),
+            "config.yaml:10: sinks[0].secrets[0]: found (not shown), expected whsec_ and",
+        ),
+        (webhook(KEY, "ok").replace("X:", "webhook-id:"), "config.yaml:12: sinks[0].headers.webhook-id: the header"),
+        (
+            SMALLEST + "dead_letters: {topic: ..}\n",
+            "config.yaml:6: dead_letters.topic: found `..`, expected the name of",
+        ),
+    ],
+)
+def test_what_would_stop_the_daemon_at_start_is_told_with_its_line(text: str, told: str) -> None:
+    (line,) = refused(text)
+    assert line.startswith(told)
 
 
 # --- the file

@@ -110,7 +110,7 @@ def test_it_takes_from_the_environment_what_differs_between_machines() -> None:
             "DETECTOR_STORE": "/somewhere",
             "DETECTOR_HTTP_PORT": "0",
             "DETECTOR_WEBHOOK_URL": "https://receiver/hook",
-            "DETECTOR_WEBHOOK_SECRET": "whsec_bmV3",
+            "DETECTOR_WEBHOOK_SECRET": "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3",
             "DETECTOR_DEAD_LETTER_TOPIC": "dead",
         },
     )
@@ -120,7 +120,7 @@ def test_it_takes_from_the_environment_what_differs_between_machines() -> None:
     assert (config.store.path, config.http.port, config.dead_letters.topic) == (Path("/somewhere"), 0, "dead")
     (webhook,) = [sink for sink in config.sinks if isinstance(sink, WebhookSink)]
     assert webhook.url == "https://receiver/hook"
-    assert [secret.reveal() for secret in webhook.secrets] == ["whsec_bmV3"]
+    assert [secret.reveal() for secret in webhook.secrets] == ["whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3"]
 
 
 def test_the_schema_for_editors_accepts_it() -> None:

@@ -95,9 +95,9 @@ def test_a_cleared_slot_knows_nothing_and_gathers_seeds_anew() -> None:
 
 def test_what_is_gathered_and_scattered_is_the_same() -> None:
     made, slots = bank(), np.array([4, 1])
-    states = made.gather(slots)
+    states = made.gather(slots, 16)
     assert states.centroids.shape == (SHAPE.call_slots + 1, 2, 3)
-    assert not states.traits[2:].any()
+    assert not states.traits[-1].any()
     before = made.pack(np.arange(5))
     made.scatter(slots, states)
     assert made.pack(np.arange(5)) == before

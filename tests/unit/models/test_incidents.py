@@ -37,7 +37,7 @@ def started(rules: Rules = RULES) -> Incidents:
 
 def anomaly(row: int) -> Anomaly:
     nothing = np.zeros(0, np.float32)
-    return Anomaly(row, 0.0, False, 0.0, 2.0, 1, 0, 0, nothing, nothing)  # noqa: FBT003
+    return Anomaly(row, 0.0, False, 0.0, None, 2.0, 1, 0, 0, nothing, nothing)  # noqa: FBT003
 
 
 def seen(slots: list[int], rates: list[float], times: list[float], start: int = 0, **changes: Any) -> Seen:

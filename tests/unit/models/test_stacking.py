@@ -56,6 +56,19 @@ def test_rows_of_slots_that_are_frozen_are_scored_not_learned() -> None:
     assert stack.learns[0, :4].tolist() == [True, False, True, False]
 
 
+def test_a_single_block_takes_no_room_for_others_and_an_open_one_only_its_new_rows() -> None:
+    whole = turn([30, 7, 30, 9])
+    stack, called = assemble([whole], SHAPE, np.zeros(64, np.int8))
+    assert stack.rows.shape == (1, 16, 2)
+    assert sorted(called.tolist()) == [7, 9, 30]
+    stack, called = assemble([Turn(whole.block, 3, 3, complete=False)], SHAPE, np.zeros(64, np.int8))
+    assert called.tolist() == [9]
+    assert stack.rows[0, 0].tolist() == whole.block.rows[3].tolist()
+    assert np.isnan(stack.rows[0, 1:]).all()
+    complete, _ = assemble([Turn(whole.block, 3, 3, complete=True)], SHAPE, np.zeros(64, np.int8))
+    assert complete.learns[0].sum() == 4, "those scored before are learned with the rest"
+
+
 def test_a_full_block_of_different_slots_and_none_has_room() -> None:
     stack, called = assemble([turn([*range(15), -1])], SHAPE, np.zeros(16, np.int8))
     assert len(called) == 15

@@ -189,16 +189,24 @@ def test_a_missing_export_is_explained(tmp_path: Path) -> None:
 # --- in use, or not there
 
 
-def test_a_store_in_use_is_left_alone(
+def test_a_store_in_use_is_looked_at_and_exported_as_of_its_checkpoint(
     filled: SqliteStore, exported: Path, folder: Path, partition: Partition, tmp_path: Path
 ) -> None:
     opened = filled.open(partition)
-    with pytest.raises(StoreLockedError):
-        check(folder)
-    with pytest.raises(StoreLockedError):
-        show(folder, partition)
-    with pytest.raises(StoreLockedError):
-        export(folder, partition, tmp_path / "another")
+    opened.write_slots([SlotState("staged", 1e9, b"staged")])
+    assert check(folder) == []
+    assert show(folder, partition).entities == len(ENTITIES)
+    export(folder, partition, tmp_path / "another")
+    assert (tmp_path / "another").read_bytes() == exported.read_bytes()
+    opened.commit_checkpoint(CHECKPOINT, [], [], [])
+    assert show(folder, partition).entities == len(ENTITIES) + 1
+    opened.close()
+
+
+def test_nothing_is_imported_over_a_store_in_use(
+    filled: SqliteStore, exported: Path, folder: Path, partition: Partition
+) -> None:
+    opened = filled.open(partition)
     with pytest.raises(StoreLockedError):
         import_(exported, folder, overwrite=True)
     opened.close()

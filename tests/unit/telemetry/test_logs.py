@@ -109,6 +109,7 @@ def test_what_a_library_warns_of_is_written_in_the_same_form_once() -> None:
     for number in range(3):
         logging.getLogger("kafka.conn").warning("broker %s away", number)
     logging.getLogger("kafka.conn").info("chatter")
+    logging.getLogger("kafka.net.selector").warning("Task ran for 0.137s (>0.100s threshold).")
     (line,) = lines(stream)
     assert (line["message"], line["logger"], line["level"]) == ("broker 0 away", "kafka.conn", "warning")
 
