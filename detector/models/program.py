@@ -51,6 +51,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -188,10 +189,14 @@ class Program:
         )
 
     def warm_up(self) -> None:
-        """Compile now rather than at the first row."""
-        for blocks, compiled in self._compiled.items():
+        """Compile now rather than at the first row: both shapes at once, each of which takes seconds."""
+
+        def compile_(blocks: int) -> None:
             arguments = self._signature(blocks)
-            compiled(*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), arguments))
+            self._compiled[blocks](*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), arguments))
+
+        with ThreadPoolExecutor(len(self._compiled)) as threads:
+            list(threads.map(compile_, self._compiled))
 
     def _signature(self, blocks: int) -> Tensor:
         shape, slots = self.shape, self.shape.slots_of(blocks) + 1
