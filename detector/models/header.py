@@ -23,7 +23,7 @@ class Header(msgspec.Struct, frozen=True):
     rows           float32 [n, D] rows of the open block, and their entities, "" = the whole partition
     placed         n bytes, 0 where the row found no room for its entity
     smoothed       float64 [n] smoothed scores of the open block's rows, where scores are smoothed
-    inside         n bytes, 1 where the row came within an incident of its slot
+    faulty          n bytes, 1 where the row may not count as normal: its slot has an incident
     incidents      entities whose incidents are open, and `ending` the incidents that ended at the last boundary
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     marks          float64 [3] that the gates of slots are set by
@@ -40,7 +40,7 @@ class Header(msgspec.Struct, frozen=True):
     entities: list[str]
     placed: bytes
     smoothed: bytes
-    inside: bytes
+    faulty: bytes
     incidents: list[str]
     ending: list[Ending]
     reference: bytes

@@ -137,15 +137,15 @@ class Judging:
         """Whether scores that the gate goes by have a reference of their own: else they are those of alerts."""
         return self.alpha is not None or self._detection.model.gate is not None
 
-    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, inside: Bool) -> None:
+    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, faulty: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
         `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
-        learning gate are none. `inside` [n] tells which came within an incident of their slot: they stay out. The row
-        that opened it counts, or leaving out whatever alerts would lower the threshold, and more and more would alert.
+        learning gate are none. `faulty` [n] tells which came within an incident of their slot that is no chance: they
+        stay out.
         """
         least = _OUTLYING * self._detection.alerting.false_alarm_rate
-        normal = able & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
+        normal = able & ~faulty & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.smoothed, normal & seeded)

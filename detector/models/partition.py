@@ -59,7 +59,7 @@ class PartitionModel:
     quarantine: Quarantine
     upkeep: Upkeep
     incidents: Incidents
-    _inside: Bool
+    _faulty: Bool
     _planting: Planting
 
     def __init__(
@@ -98,7 +98,7 @@ class PartitionModel:
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
         self.open = self.open.extended(rows, slots, usable(rows, slots), self.time)
-        self._inside = np.frombuffer(saved.inside, np.bool_)
+        self._faulty = np.frombuffer(saved.faulty, np.bool_)
         self.incidents.restore(saved.incidents, saved.ending)
 
     def header(self) -> bytes:
@@ -114,7 +114,7 @@ class PartitionModel:
             entities=[(self.slots.names[slot] if slot >= 0 else None) or WHOLE for slot in slots],
             placed=(self.open.slots >= 0).tobytes(),
             smoothed=self.judging.open_smoothed.astype("<f8").tobytes(),
-            inside=self._inside.tobytes(),
+            faulty=self._faulty.tobytes(),
             incidents=self.incidents.entities(),
             ending=self.incidents.ending,
             reference=self.judging.reference.counts.astype("<f8").tobytes(),
@@ -294,12 +294,12 @@ class PartitionModel:
             tally.transitions += self.incidents.begin_block(seen)
         placed = slots != NOWHERE
         self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
-        transitions, inside = self.incidents.follow(seen)
+        transitions, faulty = self.incidents.follow(seen)
         tally.transitions += transitions
         tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
         tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
-        self._inside = np.concatenate([self._inside, inside])
+        self._faulty = np.concatenate([self._faulty, faulty])
 
     def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
@@ -308,8 +308,8 @@ class PartitionModel:
         gates = bank.gates[block.slots]
         gated = able & (gates > 0) & (scored.distance > gates)
         learned = able & ~gated
-        self.judging.learn(block, scored, able, learned, self._inside)
-        self._inside = np.zeros(0, np.bool_)
+        self.judging.learn(block, scored, able, learned, self._faulty)
+        self._faulty = np.zeros(0, np.bool_)
         if gated.any():
             self.quarantine.add(block.slots[gated], block.rows[gated], block.time)
         slots = block.slots[learned]
@@ -384,5 +384,5 @@ class PartitionModel:
         self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
         self.copying = Copying(self.bank, self.slots)
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
-        self._inside = np.zeros(0, np.bool_)
+        self._faulty = np.zeros(0, np.bool_)
         self.open = Block.empty(number, self.shape.features, self.time)
