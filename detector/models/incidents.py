@@ -133,10 +133,10 @@ class Incidents:
     def follow(self, seen: Seen) -> tuple[list[Transition], Bool]:
         """Advance the incidents by new rows; returns what happened, and which rows [n] are faulty.
 
-        Those may not count as normal, as they come within an incident that is no chance: it has more anomalous rows than one event makes, and they are
-        far more frequent than was asked for; until it has lasted so long that it is what is normal now. It goes by
-        what came before the row, never by the row itself: to leave out whatever alerts would lower the threshold, so
-        that more and more alerts.
+        Those may not count as normal: they come within an incident that is no chance, with more anomalous rows than
+        one event makes, far more frequent than was asked for; until it has lasted so long that it is what is normal
+        now. It goes by what came before the row, never by the row itself: to leave out whatever alerts would lower the
+        threshold, so that more and more alerts.
         """
         state, slots, judged = self._bank.incidents, seen.slots, seen.judged
         inside = judged & (state["sequence"][slots] > 0)
