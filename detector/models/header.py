@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from detector.errors import StoreDamagedError
+from detector.models.budget import Running
 from detector.models.incident_state import Ending
 from detector.types import Float64
 
@@ -23,10 +24,11 @@ class Header(msgspec.Struct, frozen=True):
     rows           float32 [n, D] rows of the open block, and their entities, "" = the whole partition
     placed         n bytes, 0 where the row found no room for its entity
     smoothed       float64 [n] smoothed scores of the open block's rows, where scores are smoothed
-    faulty          n bytes, 1 where the row may not count as normal: its slot has an incident
+    faulty         n bytes, 1 where the row may not count as normal: its slot has an incident
     incidents      entities whose incidents are open, and `ending` the incidents that ended at the last boundary
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     marks          float64 [3] that the gates of slots are set by
+    budget         what the rate from which on rows are flagged follows from
     kept           number of the block before which the last upkeep was due
     learning       what operators said of learning modes, in order: patterns and modes
     """
@@ -46,6 +48,7 @@ class Header(msgspec.Struct, frozen=True):
     reference: bytes
     gate_reference: bytes
     marks: bytes
+    budget: Running
     kept: int
     learning: dict[str, str]
 

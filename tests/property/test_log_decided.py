@@ -57,12 +57,15 @@ def metrics(**model: Any) -> Detection:
 
 
 METRICS = metrics()
+BUDGET = detection(alerting={"budget": "200/hour", "warm_up": 100, "reference": 2000})
 SAME_METRICS = metrics(smoothing=3, gate=1.5)
 CHANGES = [
     (FIRST, None),
     (FIRST, SAME_FORM),
     (FIRST, OTHER_FORM),
     (METRICS, None),
+    (BUDGET, None),
+    (BUDGET, FIRST),
     (METRICS, SAME_METRICS),
     (METRICS, FIRST),
     (OTHER_FORM, METRICS),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from detector.errors import StoreDamagedError
+from detector.models.budget import Running
 from detector.models.header import Header, float64
 from detector.models.incident_state import Ending, Facts
 from detector.types import Reason
@@ -26,6 +27,7 @@ HEADER = Header(
     reference=np.linspace(0, 1, 7).tobytes(),
     gate_reference=np.linspace(1, 2, 7).tobytes(),
     marks=np.array([5.0, np.inf, 7.0]).tobytes(),
+    budget=Running(5.0, 10.0, 100.0, 2.5, 1.5, 2, 1, 7, 3, 1e-4),
     kept=64,
     learning={"b*": "freeze", "a": "default"},
 )
