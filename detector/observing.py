@@ -7,23 +7,42 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import structlog
 
+from detector.models.budget import Shortfall
 from detector.models.learning import MODES
 from detector.models.progress import Progress
 from detector.owned import Owned
 from detector.portion import Done
 from detector.store.writer import Finished
+from detector.telemetry.logs import Rarely
 from detector.telemetry.metrics import Metrics
 from detector.types import Batch, OutboxEntry, Partition, Phase, Rows, Severity
+
+log = structlog.get_logger(__name__)
+
+_ADVICE = {
+    Shortfall.TOO_MANY_EVENTS: "no reference can tell so few of so many events: raise alerting.budget, or let "
+    "incidents open later (incidents.open_after)",
+    Shortfall.TOO_MANY_INCIDENTS: "far more incidents open than were asked for: something is wrong with what is "
+    "watched, or it changes faster than it is learned",
+}
+"""What to do; that there are too few events for so many incidents is no trouble."""
 
 
 class Observing:
     """Turns what the pipeline and the delivery did into metrics."""
 
-    def __init__(self, metrics: Metrics, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._metrics = metrics
         self._now = now
         self._changes: dict[Partition, Counter[str]] = {}
+        self._unmet = {shortfall: Rarely(log, monotonic) for shortfall in Shortfall}
 
     # --- the pipeline's
 
@@ -90,11 +109,26 @@ class Observing:
         by_severity = [each.model.incidents.by_severity() for each in owned]
         for place, severity in enumerate((Severity.WARNING, Severity.CRITICAL)):
             metrics.incidents_open.labels(severity).set(sum(each[place] for each in by_severity))
+        self._tell_budget(owned)
         metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
         metrics.rows_quarantined.set(sum(each.model.quarantine.rows for each in owned))
         modes = sum((Counter(each.model.slots_learning) for each in owned), Counter[str]())
         for mode in MODES:
             metrics.entities_learning.labels(mode).set(modes[mode])
+
+    def _tell_budget(self, owned: Sequence[Owned]) -> None:
+        """Say how many incidents were asked for and how many there are, and, rarely, where both cannot agree."""
+        metrics, budgets = self._metrics, [each.model.budget for each in owned]
+        metrics.alert_budget_incidents_per_day.set(sum(budget.asked or 0.0 for budget in budgets))
+        metrics.alert_observed_incidents_per_day.set(sum(budget.observed for budget in budgets))
+        unmet = Counter(budget.shortfall for budget in budgets)
+        for shortfall, said in self._unmet.items():
+            metrics.alert_budget_unmet.labels(shortfall).set(unmet[shortfall])
+            if unmet[shortfall] and shortfall in _ADVICE:
+                advice = _ADVICE[shortfall]
+                said.say("alert_budget_unmet", why=shortfall.value, partitions=unmet[shortfall], advice=advice)
+            else:
+                said.over("alert_budget_met", why=shortfall.value)
 
     def rebalanced(self) -> None:
         """Count partitions that came or went."""

@@ -100,6 +100,7 @@ class LogFacts:
     `earliest` and `end` are the first offset kept and the one behind the last; `start` is where the configuration
     says that a partition without a checkpoint begins. `committed` is the group's committed
     offset, or None; `committed_store` the id of the store whose daemon committed it, "" where it does not say.
+    `partitions` are all that the source has, this worker's and others'.
     Sources without a log leave everything at its default.
     """
 
@@ -109,6 +110,7 @@ class LogFacts:
     committed: int | None = None
     committed_store: str = ""
     start: int = 0
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +325,7 @@ class ControlKind(StrEnum):
     """The inputs beside the log that change detection."""
 
     CONFIGURATION = "configuration"
+    PARTITIONS = "partitions"
     LEARNING = "learning"
 
 

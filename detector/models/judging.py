@@ -30,6 +30,8 @@ _GATED = 1e-3
 """Rate of the scores that the learning gate is a multiple of."""
 _GATE_ROWS = 500.0
 """Rows that a slot's sketch must know before it gates any."""
+_LEAST_COUNTED = 1e-6
+"""Nor do rows so rare, whatever the target: a budget may ask for less than a reference can tell."""
 _OUTLYING = 0.01
 """Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
 
@@ -85,6 +87,7 @@ class Judging:
     reference      of smoothed scores: what alerts go by
     gating         of scores: what the learning gate goes by
     open_smoothed  float64 [n] smoothed scores of the open block's rows
+    rate           the share of normal rows that may be flagged, from the last boundary on
     marks          float64 [3] what learning gates go by, on the references' scale, as of the last upkeep: `gating`'s
                    quantile of rate 1e-3 and its alert threshold, and the alert threshold of `reference`; inf = unknown
     """
@@ -98,6 +101,7 @@ class Judging:
         self.gating = Reference(detection.alerting.reference)
         self.open_smoothed = np.zeros(0)
         self.marks = np.full(3, np.inf)
+        self.rate = 1.0
 
     def configure(self, detection: Detection) -> None:
         """Go on by another configuration, of a model of the same form.
@@ -170,15 +174,15 @@ class Judging:
         """Keep the smoothed scores of an open block's new rows."""
         self.open_smoothed = np.concatenate([self.open_smoothed, scored.smoothed])
 
-    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, inside: Bool) -> None:
+    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, faulty: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
         `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
-        learning gate are none. `inside` [n] tells which came within an incident of their slot: they stay out. The row
-        that opened it counts, or leaving out whatever alerts would lower the threshold, and more and more would alert.
+        learning gate are none. `faulty` [n] tells which came within an incident of their slot that is no chance: they
+        stay out.
         """
-        least = _OUTLYING * self._detection.alerting.false_alarm_rate
-        normal = able & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
+        least = max(_OUTLYING * self.rate, _LEAST_COUNTED)
+        normal = able & ~faulty & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.smoothed, normal & seeded)
@@ -196,7 +200,7 @@ class Judging:
 
     def mark(self) -> None:
         """Take the marks that the learning gates go by from now on."""
-        gating, rate = self.gating if self._apart else self.reference, self._detection.alerting.false_alarm_rate
+        gating, rate = self.gating if self._apart else self.reference, self.rate
         usual = gating.quantile(_GATED) if gating.total >= 1.0 / _GATED else math.inf
         self.marks = np.array([usual, gating.threshold(rate), self.reference.threshold(rate)])
 

@@ -16,6 +16,7 @@ from detector.config.detection import Detection
 from detector.features.transforms import Transforms
 from detector.models.bank import Bank
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
+from detector.models.budget import Budget, Running
 from detector.models.copying import Copying
 from detector.models.header import Header, float64
 from detector.models.incident_state import without_shares
@@ -32,7 +33,18 @@ from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.models.upkeep import Upkeep
-from detector.types import NO_ROWS, Bool, ControlKind, ControlRecord, Float64, Int64, Partition, Reason, Rows
+from detector.types import (
+    NO_ROWS,
+    Bool,
+    ControlKind,
+    ControlRecord,
+    Float64,
+    Int64,
+    Partition,
+    Phase,
+    Reason,
+    Rows,
+)
 
 _UPKEEP = 64
 """Upkeep of slots is due, and entities are forgotten, at every such multiple of blocks; no stack crosses one."""
@@ -61,7 +73,8 @@ class PartitionModel:
     quarantine: Quarantine
     upkeep: Upkeep
     incidents: Incidents
-    _inside: Bool
+    budget: Budget
+    _faulty: Bool
     _transforms: Transforms
     _planting: Planting
 
@@ -102,7 +115,8 @@ class PartitionModel:
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
         can = usable(rows, slots, self._transforms.features)
         self.open = self.open.extended(rows, slots, can, self.time)
-        self._inside = np.frombuffer(saved.inside, np.bool_)
+        self._faulty = np.frombuffer(saved.faulty, np.bool_)
+        self._budget_by(self.detection, saved.budget)
         self.incidents.restore(saved.incidents, saved.ending)
 
     def header(self) -> bytes:
@@ -118,7 +132,8 @@ class PartitionModel:
             entities=[(self.slots.names[slot] if slot >= 0 else None) or WHOLE for slot in slots],
             placed=(self.open.slots >= 0).tobytes(),
             smoothed=self.judging.open_smoothed.astype("<f8").tobytes(),
-            inside=self._inside.tobytes(),
+            faulty=self._faulty.tobytes(),
+            budget=self.budget.running,
             incidents=self.incidents.entities(),
             ending=self.incidents.ending,
             reference=self.judging.reference.counts.astype("<f8").tobytes(),
@@ -272,7 +287,7 @@ class PartitionModel:
         tally.smoothed[here] = scored.smoothed[new]
         if not len(rates):
             return
-        rate, alerting = self.detection.alerting.false_alarm_rate, self.detection.alerting
+        rate, alerting = self.budget.rate, self.detection.alerting
         since = self.judging.drifting(turn, scored, rows.times[here])
 
         def describe(i: int) -> Anomaly:
@@ -281,7 +296,7 @@ class PartitionModel:
                 turn.start + i,
                 since=float(since[i]),
                 observed=tally.observed[turn.start + i],
-                threshold=-math.log10(rate),
+                threshold=self.budget.threshold,
                 version=self.model_version,
                 block=turn.block.number,
             )
@@ -308,13 +323,16 @@ class PartitionModel:
         if not turn.scored:
             tally.transitions += self.incidents.begin_block(seen)
         placed = slots != NOWHERE
+        fresh = slots[placed][np.isinf(self.bank.last_seen[slots[placed]])]
         self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
-        transitions, inside = self.incidents.follow(seen)
+        transitions, faulty = self.incidents.follow(seen)
         tally.transitions += transitions
         tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
         tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
-        self._inside = np.concatenate([self._inside, inside])
+        self._faulty = np.concatenate([self._faulty, faulty])
+        opened = sum(happened.phase is Phase.OPEN for happened in transitions)
+        self.budget.saw(exceedances=int((flagged & ~faulty).sum()), incidents=opened, entities=len(np.unique(fresh)))
 
     def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
@@ -323,8 +341,10 @@ class PartitionModel:
         gates = bank.gates[block.slots]
         gated = able & (gates > 0) & (scored.distance > gates)
         learned = able & ~gated
-        self.judging.learn(block, scored, able, learned, self._inside)
-        self._inside = np.zeros(0, np.bool_)
+        self.judging.learn(block, scored, able, learned, self._faulty)
+        self._faulty = np.zeros(0, np.bool_)
+        self.budget.learn(int(block.usable.sum()), block.time)
+        self.judging.rate = self.budget.rate
         if gated.any():
             self.quarantine.add(block.slots[gated], block.rows[gated], block.time)
         slots = block.slots[learned]
@@ -345,7 +365,9 @@ class PartitionModel:
         stale = self.slots.stale(before)
         self.copying.before_change(stale)
         self.incidents.end(stale.tolist(), Reason.FORGOTTEN)
-        self.copying.forgotten += self.slots.forget(before)
+        forgotten = self.slots.forget(before)
+        self.budget.saw(entities=-len(forgotten))
+        self.copying.forgotten += forgotten
         self.copying.released(stale)
 
     def _reconfigured(self) -> bool:
@@ -357,6 +379,8 @@ class PartitionModel:
             match record.kind:
                 case ControlKind.CONFIGURATION:
                     self._configure(Detection.from_payload(record.payload))
+                case ControlKind.PARTITIONS:
+                    self.budget.share(record.payload["partitions"])
                 case ControlKind.LEARNING:
                     self.learning.say(record.payload["pattern"], record.payload["mode"])
             self.slots.modes_changed()
@@ -372,6 +396,7 @@ class PartitionModel:
             self.program, self.shape = self._programs(detection), shape_of(detection)
             self.bank.shape = self.shape
             self.judging.configure(detection)
+            self._budget_by(detection, self.budget.running)
             self.incidents.rules = Rules.of(detection)
             self._planting.rules, self._planting.alpha = rules_of(detection), self.judging.alpha
             self.slots.limit = detection.entities.limit
@@ -383,7 +408,9 @@ class PartitionModel:
             ending = self.incidents.ending
             if detection.events.features != self.detection.events.features:
                 ending = [without_shares(each) for each in ending]
+            partitions = self.budget.running.partitions
             self._begin_cold(detection, self.open.number)
+            self._budget_by(detection, Running(partitions=partitions))
             self.incidents.ending = ending
             self.copying.resume(unsaved, forgotten)
 
@@ -402,5 +429,10 @@ class PartitionModel:
         self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
         self.copying = Copying(self.bank, self.slots)
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
-        self._inside = np.zeros(0, np.bool_)
+        self._faulty = np.zeros(0, np.bool_)
+        self._budget_by(detection, Running())
         self.open = Block.empty(number, self.shape.features, self.time)
+
+    def _budget_by(self, detection: Detection, running: Running) -> None:
+        self.budget = Budget(detection.alerting, running)
+        self.judging.rate = self.budget.rate

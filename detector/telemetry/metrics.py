@@ -101,6 +101,15 @@ class Metrics:
         self.incidents_resolved = self._counter("incidents_resolved", "Incidents that are over", "reason")
         for reason in (Reason.RECOVERED, Reason.NO_DATA, Reason.FORGOTTEN):
             self.incidents_resolved.labels(reason.value)
+        self.alert_budget_incidents_per_day = self._gauge(
+            "alert_budget_incidents_per_day", "Incidents a day that the budget leaves to the partitions of this daemon"
+        )
+        self.alert_observed_incidents_per_day = self._gauge(
+            "alert_observed_incidents_per_day", "Incidents a day of event time that opened of late, over the same"
+        )
+        self.alert_budget_unmet = self._gauge(
+            "alert_budget_unmet", "Partitions whose budget cannot be met, by why", "reason"
+        )
         self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")
         self.alerts_suppressed = self._counter(
             "alerts_suppressed", "Anomalous rows that raised no alert of their own", "reason"

@@ -65,6 +65,7 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
 
 
 METRICS = metrics()
+BUDGET = detection(alerting={"budget": "200/hour", "warm_up": 100, "reference": 2000})
 SAME_METRICS = metrics("both", smoothing=3, gate=1.5)
 
 
@@ -85,6 +86,8 @@ CHANGES = [
     (FIRST, SAME_FORM),
     (FIRST, OTHER_FORM),
     (METRICS, None),
+    (BUDGET, None),
+    (BUDGET, FIRST),
     (METRICS, SAME_METRICS),
     (METRICS, FIRST),
     (OTHER_FORM, METRICS),

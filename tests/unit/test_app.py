@@ -38,7 +38,8 @@ ISSUED = (
     "entities_learning{mode} rows_quarantined promotions_total "
     "model_info{version} checkpoint_duration_seconds checkpoint_bytes checkpoint_last_success_timestamp_seconds "
     "alerts_total{state} alerts_suppressed_total{reason} incidents_total{severity} incidents_open{severity} "
-    "incidents_resolved_total{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
+    "incidents_resolved_total{reason} alert_budget_incidents_per_day alert_observed_incidents_per_day "
+    "alert_budget_unmet{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
     "outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
     "loop_age_seconds store_free_bytes store_size_bytes"
 )
