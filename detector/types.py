@@ -295,6 +295,9 @@ class ControlKind(StrEnum):
 
     CONFIGURATION = "configuration"
     LEARNING = "learning"
+    CANDIDATE = "candidate"
+    DECISION = "decision"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
+from detector.refit.ward import merged
 from detector.types import Float64, Int64
 
 _SAMPLE = 1_000
@@ -34,11 +35,10 @@ def place(z: Float64, weights: Float64, labels: Int64, centroids: int, seed: int
     """Return at most K centroids [k, D] of the clustered rows z [n, D], each within one cluster.
 
     Every cluster has one; those left over split the clusters whose rows lie furthest apart, so that a long or curved
-    cluster is followed by several. Where there are more clusters than centroids, the heaviest have them.
+    cluster is followed by several. Where there are more clusters than centroids, they are merged by Ward's rule first.
     """
-    count = int(labels.max(initial=-1)) + 1
-    heaviest = np.argsort(-np.bincount(labels, weights, count), kind="stable")[:centroids]
-    parts = [np.flatnonzero(labels == cluster) for cluster in heaviest.tolist()]
+    labels = merged(z, weights, labels, centroids)
+    parts = [np.flatnonzero(labels == cluster) for cluster in np.unique(labels[labels >= 0]).tolist()]
     shares = _shares(np.array([_inertia(z[part], weights[part]) for part in parts]), centroids - len(parts))
     placed = [_means(z[part], weights[part], 1 + share, seed) for part, share in zip(parts, shares, strict=True)]
     return np.concatenate(placed) if placed else np.zeros((0, z.shape[1]))

@@ -34,6 +34,19 @@ def hierarchical(
     return labels[of_row], tree
 
 
+def merged(z: Float64, weights: Float64, labels: Int64, most: int) -> Int64:
+    """Return clusters of rows z [n, D] merged by Ward's rule until at most so many are left; noise (-1) stays noise."""
+    names, of_row = np.unique(labels[labels >= 0], return_inverse=True)
+    if len(names) <= most:
+        return labels
+    rows, held = z[labels >= 0], weights[labels >= 0]
+    total = np.bincount(of_row, held, len(names)).astype(np.float64)
+    means = np.stack([np.bincount(of_row, held * column, len(names)) for column in rows.T], 1) / total[:, None]
+    joined = labels.copy()
+    joined[labels >= 0] = _cut(weighted_ward(means, total), None, most)[of_row]
+    return joined
+
+
 def weighted_ward(points: Float64, weights: Float64) -> Float64:
     """Return Ward's tree over weighted points [m, D] as SciPy writes one: [m - 1, 4], two clusters, height, rows.
 

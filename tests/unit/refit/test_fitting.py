@@ -90,14 +90,14 @@ def test_every_cluster_gets_a_centroid_and_the_rest_split_the_widest(parameters:
     assert (alone.masses == np.sort(np.bincount(of - of.min()))[::-1]).mean() > 0.3
 
 
-def test_of_more_clusters_than_centroids_the_heaviest_stay() -> None:
-    values, _ = blobs(noise=0)
+def test_more_clusters_than_centroids_are_merged_by_ward() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.array([[0.0, 0.0], [3.0, 0.0], [40.0, 0.0], [40.0, 3.0]])
+    values = centres[rng.choice(4, 1000, p=[0.4, 0.1, 0.4, 0.1])] + rng.normal(0, 0.2, (1000, 2))
     found = fit(window(values, centroids=2), DBSCAN)
-    assert found.clusters == 3
-    sd = window(values).variances ** 0.5
-    centres = CENTRES * [1.0, 100.0, 1e-3] + [5.0, -300.0, 0.0]
-    apart = np.linalg.norm((found.centroids[:, None] - centres) / sd, axis=2)
-    assert sorted(apart.argmin(1).tolist()) == [0, 1]
+    assert found.clusters == 4
+    assert sorted(found.centroids[:, 0].tolist()) == pytest.approx([0.6, 40.0], abs=0.2)  # each of two, by their mass
+    assert found.masses.sum() == pytest.approx(1000)
 
 
 def test_a_curved_cluster_is_one_cluster_to_dbscan_and_is_followed_by_all_centroids() -> None:
