@@ -115,6 +115,8 @@ class Observing:
         modes = sum((Counter(each.model.slots_learning) for each in owned), Counter[str]())
         for mode in MODES:
             metrics.entities_learning.labels(mode).set(modes[mode])
+        ages = [each.model.time - each.model.born for each in owned if np.isfinite(each.model.born)]
+        metrics.model_age_seconds.set(max(ages, default=0.0))
 
     def _tell_budget(self, owned: Sequence[Owned]) -> None:
         """Say how many incidents were asked for and how many there are, and, rarely, where both cannot agree."""
@@ -138,6 +140,16 @@ class Observing:
         """Forget a partition that is no longer this worker's."""
         self._metrics.forget_partition(partition)
         self._changes.pop(partition, None)
+
+    def refitted(self, result: str, seconds: float | None = None) -> None:
+        """Count what became of a refit or of its candidate, and the time of its process."""
+        self._metrics.refits.labels(result).inc()
+        if seconds is not None:
+            self._metrics.refit_duration_seconds.observe(seconds)
+
+    def compared(self, partition: Partition, agreement: float) -> None:
+        """Say in what share of rows a refit and the model agreed."""
+        self._metrics.refit_agreement.labels(partition.topic, str(partition.number)).set(agreement)
 
     # --- the delivery's, on its threads
 

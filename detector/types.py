@@ -327,6 +327,9 @@ class ControlKind(StrEnum):
     CONFIGURATION = "configuration"
     PARTITIONS = "partitions"
     LEARNING = "learning"
+    CANDIDATE = "candidate"
+    DECISION = "decision"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from detector.config.incidents import Incidents
 from detector.config.learning import Learning
 from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
+from detector.config.refit import Refit
 from detector.config.section import Secret, Section
 from detector.config.source import ComputerSource, FileSource, KafkaSource, Source
 
@@ -42,6 +43,7 @@ __all__ = [
     "Log",
     "Model",
     "Outbox",
+    "Refit",
     "Registry",
     "Sasl",
     "Secret",
@@ -90,6 +92,8 @@ class Config(Section):
     """From which score on an event is anomalous."""
     incidents: Incidents = Incidents()
     """When anomalous events open an incident, and when it resolves."""
+    refit: Refit = Refit()
+    """Clustering anew, offline."""
     sinks: list[Sink] = [StdoutSink()]
     """Where alerts go."""
     outbox: Outbox = Outbox()

@@ -87,6 +87,15 @@ def model_features(events: Events) -> list[ModelFeature]:
     return told
 
 
+def column_names(events: Events) -> list[str]:
+    """Return a name for each column [D], as people know it; a cycle has two."""
+    names = [""] * columns_of(events)
+    for made in model_features(events):
+        for column, part in zip(made.columns, ("",) if made.cycle is None else (", sine", ", cosine"), strict=True):
+            names[column] = made.name + part
+    return names
+
+
 def _name(feature: Feature, made: Sequence[str]) -> str:
     return f"{feature.name} ({', '.join(made)})" if made else feature.name
 

@@ -47,6 +47,7 @@ class Bank:
     quarantined     int32   [S]             place of its quarantine in the cluster pool, -1 = it has none
     modes           int8    [S]             its learning mode, which its entity's name decides
     occupied        bool    [S]             whether the slot is anybody's
+    tenants         int64   [S]             counts whose slot it has been, over all slots: the same = the same entity's
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
@@ -73,6 +74,7 @@ class Bank:
         self.quarantined = np.full(0, -1, np.int32)
         self.modes = np.zeros(0, np.int8)
         self.occupied = np.zeros(0, np.bool_)
+        self.tenants = np.zeros(0, np.int64)
         self.seen = np.zeros(0, np.bool_)
         self.pool = SeedPool(seed_rows, shape.features)
         self.clusters = ClusterPool(shape.features)
@@ -316,6 +318,7 @@ class Bank:
         self.quarantined = _extended(self.quarantined, capacity, -1)
         self.modes = _extended(self.modes, capacity, 0)
         self.occupied = _extended(self.occupied, capacity, False)  # noqa: FBT003 - the value to fill with
+        self.tenants = _extended(self.tenants, capacity, 0)
         self.seen = _extended(self.seen, capacity, False)  # noqa: FBT003 - likewise
 
 

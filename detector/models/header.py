@@ -19,6 +19,7 @@ class Header(msgspec.Struct, frozen=True):
     detection      payload of the detection configuration in force
     model_version  counts the models of this partition from 1: a cold start makes a new one
     time           the partition's event time, epoch seconds; None before the first row
+    born           event time at which this version of the model began; None before the first row
     applied        number of control records that have taken effect
     number         number of the open block
     rows           float32 [n, D] rows of the open block, and their entities, "" = the whole partition
@@ -51,6 +52,7 @@ class Header(msgspec.Struct, frozen=True):
     budget: Running
     kept: int
     learning: dict[str, str]
+    born: float | None = None
 
     def encode(self) -> bytes:
         """Return the bytes."""

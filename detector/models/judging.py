@@ -193,6 +193,12 @@ class Judging:
             self._follow(1, block, distance, counted & seeded)
         self.open_smoothed = np.zeros(0)
 
+    def alone(self, distance: Float32, sketches: Float64) -> Float64:
+        """Return the rates of distances [n] each for itself, by the sketches of their slots [n, 2, 3]: no smoothing."""
+        reference, which = (self.gating, 1) if self._apart else (self.reference, 0)
+        rates = reference.rates(scaled(distance.astype(np.float64), sketches[:, which]))
+        return np.where(np.isnan(distance), UNSCORED, rates)
+
     def _follow(self, which: int, block: Block, scores: Float64, counted: Bool) -> None:
         present, group = distinct(block.slots[counted], self._bank.capacity)
         sketches = self._bank.sketches

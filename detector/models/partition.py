@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from detector.config.detection import Detection
 from detector.features.transforms import Transforms
 from detector.models.bank import Bank
+from detector.models.beside import Beside
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
 from detector.models.budget import Budget, Running
 from detector.models.copying import Copying
@@ -33,6 +35,8 @@ from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.models.upkeep import Upkeep
+from detector.models.versions import version_for
+from detector.models.window import WindowLimits
 from detector.types import (
     NO_ROWS,
     Bool,
@@ -58,6 +62,7 @@ class PartitionModel:
     model_version  counts the models of this partition from 1: a cold start makes a new one
     applied        control records that have taken effect
     time           the partition's event time, epoch seconds; -inf before the first row
+    born           what it was when this version of the model began
     changes        what upkeep did to its slots so far: `reseeds` and `promotions`
     learning       the learning modes of its entities
     """
@@ -72,6 +77,7 @@ class PartitionModel:
     judging: Judging
     quarantine: Quarantine
     upkeep: Upkeep
+    beside: Beside
     incidents: Incidents
     budget: Budget
     _faulty: Bool
@@ -85,16 +91,19 @@ class PartitionModel:
         *,
         programs: Callable[[Detection], Program],
         load: Callable[[Sequence[str]], dict[str, bytes]],
+        window: WindowLimits | None = None,
     ) -> None:
         self.partition = partition
         self._programs = programs
         self._load = load
+        self._window = window
         self._controls: deque[ControlRecord] = deque()
         self.applied = 0
         self.model_version = 1
         self.time = -math.inf
         self.changes = Counter[str]()
         self.learning = Learning(detection.learning, {})
+        self.born = -math.inf
         self._begin_cold(detection, 0)
 
     # --- control records, checkpoints, memory
@@ -107,6 +116,7 @@ class PartitionModel:
         self._begin_cold(detection, saved.number)
         self.applied, self.model_version, self.upkeep.since = saved.applied, saved.model_version, saved.kept
         self.time = -math.inf if saved.time is None else saved.time
+        self.born = -math.inf if saved.born is None else saved.born
         self.slots.know(entities)
         references = float64(saved.reference), float64(saved.gate_reference)
         self.judging.restore(float64(saved.smoothed), *references, float64(saved.marks))
@@ -141,6 +151,7 @@ class PartitionModel:
             marks=self.judging.marks.astype("<f8").tobytes(),
             kept=self.upkeep.since,
             learning=self.learning.said,
+            born=self.born if math.isfinite(self.born) else None,
         ).encode()
 
     def control(self, controls: Iterable[ControlRecord]) -> None:
@@ -201,6 +212,7 @@ class PartitionModel:
             self._run(turns, rows, times, tally)
             if taken:
                 self.time = float(times[taken - 1])
+                self.born = self.born if math.isfinite(self.born) else float(times[0])
         tally.overflowed = incoming.overflowed
         return tally.progress(taken, late=int((rows.times[:taken] < times[:taken]).sum()))
 
@@ -259,14 +271,17 @@ class PartitionModel:
         scores, states = self.program(stack, self.bank.gather(called, len(stack.rows)))
         if turns[0].complete:
             self.bank.scatter(called, states)
+        judged = list[Scored]()
         for t, turn in enumerate(turns):
             scored = self.judging.judge(t, turn, scores)
+            judged.append(scored)
             self._observe(turn, scored, rows, times, tally)
             if turn.complete:
                 self._learned(turn, scored)
             else:
                 self.open = turn.block
                 self.judging.keep(scored)
+        self.beside.ran(self.program, stack, called, turns, judged)
 
     def _meet(self, turns: list[Turn], tally: Tally) -> None:
         """Let the slots see the features of the rows that are new."""
@@ -341,6 +356,7 @@ class PartitionModel:
         gates = bank.gates[block.slots]
         gated = able & (gates > 0) & (scored.distance > gates)
         learned = able & ~gated
+        self.beside.learned(block, scored, learned & ~self._faulty, self.budget.rate)
         self.judging.learn(block, scored, able, learned, self._faulty)
         self._faulty = np.zeros(0, np.bool_)
         self.budget.learn(int(block.usable.sum()), block.time)
@@ -383,6 +399,8 @@ class PartitionModel:
                     self.budget.share(record.payload["partitions"])
                 case ControlKind.LEARNING:
                     self.learning.say(record.payload["pattern"], record.payload["mode"])
+                case ControlKind.DECISION | ControlKind.ROLLBACK:
+                    self._adopt(record.payload)
             self.slots.modes_changed()
             self.upkeep.fall_due(self.open.number)
         return self.detection != before
@@ -414,6 +432,20 @@ class PartitionModel:
             self.incidents.ending = ending
             self.copying.resume(unsaved, forgotten)
 
+    def _adopt(self, payload: dict[str, Any]) -> None:
+        """Take up the version that a decision or a rollback carries, if it was made for the model there is."""
+        version = version_for(self.model_version, payload)
+        if version is None:
+            return
+        slots = self.slots.look_up(version.entities)
+        chosen = np.flatnonzero(slots >= 0)
+        chosen = chosen[~self.bank.unseeded(slots[chosen])]
+        self.copying.before_change(slots[chosen])
+        version.put(self.bank, slots[chosen], chosen)
+        self.model_version += 1
+        self.born = self.time
+        self.beside.shadow = None
+
     def _begin_cold(self, detection: Detection, number: int) -> None:
         self.detection = detection
         self.shape = shape_of(detection)
@@ -428,6 +460,8 @@ class PartitionModel:
         self.quarantine = Quarantine(self.bank, self._planting)
         self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
         self.copying = Copying(self.bank, self.slots)
+        self.beside = Beside(self.partition, self.bank, self.slots, self.judging, self._window)
+        self.born = self.time
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
         self._faulty = np.zeros(0, np.bool_)
         self._budget_by(detection, Running())

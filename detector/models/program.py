@@ -59,6 +59,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.models.lending import lendable
+from detector.models.scale import CLIP
 from detector.models.shape import STACK, Rules, Shape
 from detector.types import Bool, Float32, Float64, Int32
 
@@ -83,8 +84,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _hushed():
     import tensorflow as tf
 
-CLIP = 10.0
-"""Standard deviations at which a feature is clipped for assignment and learning."""
 _REACH = np.float32(1e17)
 """Values are clipped at this distance from the mean in any case: the squares of a block must not overflow."""
 _VAST = np.float32(1e30)

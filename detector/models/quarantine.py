@@ -21,7 +21,8 @@ import numpy as np
 
 from detector.models.bank import Bank
 from detector.models.planting import Planting
-from detector.models.seeding import Seeds, scales
+from detector.models.scale import scales
+from detector.models.seeding import Seeds
 from detector.types import Float32, Float64, Int64
 
 _WIDEST = 2.0

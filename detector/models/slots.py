@@ -42,6 +42,7 @@ class Slots:
         self.evicted: dict[str, float] = {}
         self.names: list[str | None] = []
         self._free: list[int] = []
+        self._placed = 0
 
     def __len__(self) -> int:
         """Entities known, resident or not."""
@@ -120,6 +121,8 @@ class Slots:
         self.resident[entity] = slot
         self._bank.occupied[slot] = True
         self._bank.modes[slot] = self._mode_of(entity)
+        self._placed += 1
+        self._bank.tenants[slot] = self._placed
         return slot
 
     def modes_changed(self) -> None:

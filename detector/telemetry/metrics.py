@@ -87,6 +87,18 @@ class Metrics:
         self.entities_learning = self._gauge("entities_learning", "Slots in memory by their learning mode", "mode")
         self.rows_quarantined = self._gauge("rows_quarantined", "Rows in quarantine, over all slots in memory")
         self.promotions = self._counter("promotions", "Quarantines that turned out to be a new normal")
+        self.refits = self._counter("refits", "Refits, by what became of them and of their candidates", "result")
+        self.refit_duration_seconds = self._histogram(
+            "refit_duration_seconds",
+            "Time of a refit's process",
+            (1, 2.5, 5, 10, 25, 50, 100, 250, 500),
+        )
+        self.refit_agreement = self._gauge(
+            "refit_agreement", "Share of rows that the last refit and the model judged alike", *_PARTITION
+        )
+        self.model_age_seconds = self._gauge(
+            "model_age_seconds", "Event time since the oldest model's version began, over all partitions"
+        )
         self.model_info = Info("detector_model", "The model that scores now", registry=self.registry)
         self.set_model_version(0)
 
@@ -183,6 +195,7 @@ class Metrics:
             self.last_event_timestamp_seconds,
             self.kafka_consumer_lag_records,
             self.kafka_consumer_lag_seconds,
+            self.refit_agreement,
         ):
             with suppress(KeyError):  # what older versions of the library raise where there is no such series
                 gauge.remove(partition.topic, str(partition.number))

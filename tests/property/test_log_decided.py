@@ -16,6 +16,8 @@ import detector.owned
 from detector.config.detection import Detection
 from detector.config.sections import Config
 from detector.models.learning import QUARANTINE
+from detector.models.shape import form, shape_of
+from detector.models.versions import Version
 from detector.sources.memory import MemoryLog
 from detector.store.memory import MemoryStore
 from detector.types import ControlKind, ControlRecord, Partition
@@ -151,17 +153,52 @@ SAID = (
 """What operators say of learning, so many blocks later."""
 
 
+def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
+    """Return what a decision or a rollback carries: another model for some entities, one unknown among them."""
+    rng, shape = np.random.default_rng(seed), shape_of(of)
+    names = tuple(f"host-{i}" for i in (0, 1, 2, 77))
+    n, c, d = len(names), shape.all_centroids, shape.features
+    centroids = np.array([0.0, 100.0, 1e6]) + rng.normal(size=(n, c, d)) * [1.0, 5.0, 3.0]
+    wins = np.full((n, c), 1000.0, np.float32)
+    proven = Version(
+        names,
+        centroids.astype(np.float32),
+        rng.uniform(1, 100, (n, c)).astype(np.float32),
+        rng.uniform(0, 2, (n, c)).astype(np.float32),
+        wins,
+        np.full((n, c), EPOCH - 1e6),
+        np.full((n, c), float(EPOCH)),
+        (np.ones((n, d)) * [1.0, 25.0, 9.0]).astype(np.float32),
+        np.tile([[2.0, 0.5, 100.0]], (n, 2, 1)),
+    )
+    return {"made_for": made_for, "version": proven.payload()}
+
+
 def new_store(first: Detection, change: Detection | None, boundary: int) -> tuple[MemoryStore, Detection]:
-    """Return a store whose partitions begin with one configuration, and at a boundary take up another and SAID."""
+    """Return a store whose partitions begin with one configuration, and at a boundary take up another and SAID.
+
+    Before that, a candidate is adopted; behind it, another is refused and the model is rolled back.
+    """
     store = MemoryStore(keep_rejects=10_000)
     for partition in PARTITIONS:
         opened = store.open(partition)
         opened.add_control(ControlRecord(0, ControlKind.CONFIGURATION, first.to_payload()))
+        opened.add_control(ControlRecord(boundary, ControlKind.DECISION, version(first, 1, boundary)))
         if change is not None:
             opened.add_control(ControlRecord(boundary, ControlKind.CONFIGURATION, change.to_payload()))
-        for later, pattern, mode in SAID:
-            payload = {"pattern": pattern, "mode": mode}
-            opened.add_control(ControlRecord(boundary + later, ControlKind.LEARNING, payload))
+        model_version = 3 if change is not None and form(change) != form(first) else 2
+        refused = {"made_for": model_version, "result": "error"}
+        rolled_back = version(change or first, model_version, boundary + 1)
+        later = [
+            ControlRecord(boundary + 9, ControlKind.DECISION, refused),
+            ControlRecord(boundary + 20, ControlKind.ROLLBACK, rolled_back),
+            *(
+                ControlRecord(boundary + at, ControlKind.LEARNING, {"pattern": pattern, "mode": mode})
+                for at, pattern, mode in SAID
+            ),
+        ]
+        for record in sorted(later, key=lambda record: record.boundary):
+            opened.add_control(record)
         opened.close()
     return store, change or first
 
@@ -320,6 +357,20 @@ def test_transforms_have_state_on_the_way_and_what_they_derive_is_in_alerts() ->
     rows = [alert for alert in alerts if alert["score"] is not None]
     assert any(alert["imputed"] for alert in rows)
     assert any(0 < alert["confidence"] < 1 for alert in rows)
+
+
+@pytest.mark.parametrize(("first", "change"), CHANGES)
+def test_a_candidate_is_adopted_and_the_model_rolled_back_on_the_way(
+    first: Detection, change: Detection | None
+) -> None:
+    log = write_log(1, 300)
+    store, current = new_store(first, change, 20)
+    worker = Worker(log, store, current, {})
+    worker.source.give(*PARTITIONS)
+    worker.run_until(lambda: worker.reached(ends(log)))
+    versions = {owned.model.model_version for owned in worker.ownership.owned.values()}
+    worker.close()
+    assert versions == {4 if change is not None and form(change) != form(first) else 3}
 
 
 def test_another_seed_gives_another_result() -> None:
