@@ -55,7 +55,7 @@ OTHER_FORM = detection(model={"centroids": 2, "seed_rows": 8, "warm_up": 8})
 def metrics(direction: str = "rise", **model: Any) -> Detection:
     """The other preset, with members, a filter, and a quarantine that a log of minutes fills and empties."""
     short = {"centroids": 3, "seed_rows": 8, "warm_up": 8, "members": 2, "promote_count": 8, "promote_after": 60}
-    alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000, "cool_down": 15}
+    alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000}
     features = ["a", {"name": "b", "filter": {"direction": direction, "min_relative_deviation": 0.02}}, "c"]
     events = {"features": features, "entity": "host", "timestamp": {"path": "ts", "unit": "s"}}
     return detection(
