@@ -26,6 +26,7 @@ def detection(preset: str = "metrics", **sections: Any) -> Detection:
         "source": {"kind": "computer"},
         "events": {"features": ["a", "b", "c", "d"], "entity": "host"},
         "blocks": {"tick": 100},
+        "alerting": {"false_alarm_rate": 1e-4},
     }
     return Detection.of(Config.model_validate(given | sections))
 
