@@ -424,7 +424,7 @@ class PartitionModel:
             self.model_version += 1
             self.incidents.end(list(self.incidents.open), Reason.FORGOTTEN)
             ending = self.incidents.ending
-            if detection.events.features != self.detection.events.features:
+            if detection.events != self.detection.events:  # what its shares are of is another thing
                 ending = [without_shares(each) for each in ending]
             partitions = self.budget.running.partitions
             self._begin_cold(detection, self.open.number)

@@ -489,3 +489,16 @@ def test_what_a_transform_takes_beyond_a_float32_is_counted_and_missing() -> Non
     progress = model.advance(rows([[1.0, 3e38], [1.0, -3e38], [1.0, 0.0], [1.0, 1.0]]))
     assert progress.overflowed == 1
     assert np.isnan(model.open.rows[:, 1]).tolist() == [True, True, False, False]
+
+
+def test_an_incident_that_other_transforms_end_is_told_without_shares_of_what_is_no_more() -> None:
+    model, _ = learned(WHOLE_PARTITION)
+    (opened,) = model.advance(rows(np.full((1, 3), 500.0), times=[400.0])).transitions
+    assert opened.shares.sum() == pytest.approx(1.0)
+    differences = Events.model_validate({"features": ["f0", "f1", "f2"], "transforms": ["difference"]})
+    model.control([configuration(model.open.number + 1, replace(WHOLE_PARTITION, events=differences))])
+    later = rows(np.full((2, 3), 5.0), times=[420.0, 421.0])
+    taken = model.advance(later).taken
+    (ended,) = model.advance(later[taken:]).transitions
+    assert (ended.phase, ended.reason) == (Phase.RESOLVE, Reason.FORGOTTEN)
+    assert ended.shares.tolist() == [0.0] * 3
