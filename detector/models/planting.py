@@ -101,8 +101,9 @@ class Planting:
         within = squares.mean((0, 2)) * rows.shape[1] / max(1, rows.shape[1] - shape.centroids)
         scale = scales(bank.means[slots], bank.variances[slots])
         bank.within[slots] = within * scale * scale
-        if self.rules.within:
-            squares = squares / (within[None, :, None] + 1e-12)
+        if self.rules.within:  # as the program measures: a metric that hardly moves has the floor for its scale
+            inside = scales(bank.means[slots], bank.within[slots])
+            squares = squares * ((scale / inside) ** 2)[None, :, None]
         distances = np.sqrt(squares.sum(3)).mean(0)
         smoothed = self._smoothed(slots, distances)
         bank.sketches[slots, 0], bank.sketches[slots, 1] = begun(smoothed), begun(distances)
