@@ -62,7 +62,9 @@ def evaluate(labelled: LabelledSet, beside: Sequence[peers.Kind], phase: Phase) 
         ranks = {DETECTOR: scored.ranks(), SCORE: scored.ranks_by_score()}
         for kind in beside:
             ranks |= _beside(labelled, run, kind, phase)
-        judged.append({name: _judgement(run, each) for name, each in ranks.items()})
+        # A distance is on its stream's own scale, but NAB's threshold is one for all streams: the score serves them.
+        on_one_scale = ranks | dict.fromkeys((DETECTOR, SCORE), scored.half_decades())
+        judged.append({name: _judgement(run, each, on_one_scale[name]) for name, each in ranks.items()})
         if labelled.rule.preset == "metrics" and labelled.rule.shuffle is None:
             found = spans.found(run, ranks[DETECTOR])
     return Evaluation(
@@ -88,8 +90,8 @@ def _beside(labelled: LabelledSet, run: Run, kind: peers.Kind, phase: Phase) -> 
     return {kind.name: scores, kind.name + SMOOTHED: peers.smoothed(run, scores)}
 
 
-def _judgement(run: Run, ranks: Float64) -> Judgement:
-    return Judgement(quality(run, ranks), nab.scores(run, ranks) if run.windows else {})
+def _judgement(run: Run, ranks: Float64, on_one_scale: Float64) -> Judgement:
+    return Judgement(quality(run, ranks), nab.scores(run, nab.incidents(run, on_one_scale)) if run.windows else {})
 
 
 def _mean(runs: Sequence[Judgement]) -> Judgement:

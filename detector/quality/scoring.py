@@ -48,6 +48,10 @@ class Scored:
         """
         return np.nan_to_num(self.distance, nan=-1.0)
 
+    def half_decades(self) -> Float64:
+        """Return the scores [n] in steps of one half, below 0 where not scored: a lesser rise is nothing new."""
+        return np.floor(2.0 * np.nan_to_num(self.score, nan=-0.5)) / 2.0
+
     def ranks_by_score(self) -> Float64:
         """Return numbers [n] that order the rows as people read of them: by score as it is told, then by distance.
 
