@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from detector.quality import nab, peers, scoring, spans
 from detector.quality.labelled import LabelledSet, Run
 from detector.quality.measures import Quality, mean, quality
-from detector.quality.presets import Preset
+from detector.quality.presets import Preset, Settings
 from detector.quality.spans import Found
 from detector.types import Float64
 
@@ -18,6 +19,8 @@ DETECTOR = "detector"
 SCORE = "detector, by its score"
 SMOOTHED = " + EMA"
 """Ends the name of a peer whose scores are smoothed."""
+
+EMPTY: Settings = MappingProxyType({})
 
 Phase = Callable[[str, int], Callable[[int], None]]
 """Is told what begins (a name, a number of rows), and gives back what is to be told of rows as they are done."""
@@ -48,15 +51,17 @@ class Evaluation:
     found: Found | None
 
 
-def evaluate(labelled: LabelledSet, beside: Sequence[peers.Kind], phase: Phase) -> Evaluation | None:
-    """Run the daemon and its peers on a set; None where it has no anomalies to tell from the rest."""
+def evaluate(
+    labelled: LabelledSet, beside: Sequence[peers.Kind], phase: Phase, settings: Settings = EMPTY
+) -> Evaluation | None:
+    """Run the daemon, with settings before its preset's, and its peers; None where nothing is to be told apart."""
     judged = list[dict[str, Judgement]]()
     rows, seconds, found = 0, 0.0, None
     for run in labelled.runs():
         if run.labels.all() or not run.labels.any():
             return None
         scored = scoring.score(
-            labelled.name, labelled.rule.preset, run, phase(f"{labelled.name}: {DETECTOR}", len(run))
+            labelled.name, labelled.rule.preset, settings, run, phase(f"{labelled.name}: {DETECTOR}", len(run))
         )
         rows, seconds = rows + len(run), seconds + scored.seconds
         ranks = {DETECTOR: scored.ranks(), SCORE: scored.ranks_by_score()}
