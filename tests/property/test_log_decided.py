@@ -68,7 +68,7 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
 
 METRICS = metrics()
 BUDGET = detection(alerting={"budget": "200/hour", "warm_up": 100, "reference": 2000})
-SAME_METRICS = metrics("both", smoothing=3, gate=1.5)
+SAME_METRICS = metrics("both", smoothing=[2, 20, 200], gate=1.5)
 
 
 def transformed(**changes: Any) -> Detection:

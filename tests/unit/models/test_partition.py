@@ -30,7 +30,7 @@ LENIENT = Alerting(false_alarm_rate=5e-2, critical_decades=0.6, reference=1000, 
 KEYED = hosts(alerting=LENIENT)
 LOOSE = LENIENT.model_copy(update={"false_alarm_rate": 1e-1})
 smooth = partial(hosts, alerting=LOOSE, members=2, mass=0.8, promote_count=5, promote_after=20.0)
-METRICS = smooth(smoothing=4.0, gate=1.0)
+METRICS = smooth(smoothing=[1.0, 4.0], gate=1.0)
 PATIENT = hosts(
     alerting=LENIENT, incidents={"open_after": {"rows": 2, "of": 4}, "resolve_after": 10.0, "no_data_after": None}
 )
@@ -109,7 +109,7 @@ CASES = {
     "transformed anew": (METRICS, (configuration(20, transformed(METRICS)),)),
     "controlled metrics": (
         METRICS,
-        (configuration(40, smooth(smoothing=9.0, gate=1.5)), configuration(130, hosts(smoothing=4.0))),
+        (configuration(40, smooth(smoothing=[9.0, 90.0], gate=1.5)), configuration(130, hosts(smoothing=[4.0]))),
     ),
 }
 

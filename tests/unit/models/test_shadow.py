@@ -32,7 +32,7 @@ class Stream:
     """A partition's model with a window, and the rows that come: three clusters, with bursts of one kind of anomaly."""
 
     def __init__(self, preset: str) -> None:
-        smooth: dict[str, Any] = {"smoothing": 3.0, "gate": 1.5} if preset == "metrics" else {}
+        smooth: dict[str, Any] = {"smoothing": [3.0, 30.0], "gate": 1.5} if preset == "metrics" else {}
         detection = small(
             features=4,
             centroids=8,
