@@ -272,7 +272,7 @@ class Program:
         standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
 
         def apart(point: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
-            """Features' parts of the squared distance to a point [B, D] or points [B, M, D]; `of` makes shapes alike."""
+            """Parts of the squared distance to a point [B, D] or to points [B, M, D]; `of` makes shapes alike."""
             gap = tf.where(of(judged), tf.clip_by_value(of(x) - point, -_FAR, _FAR), 0.0)
             if self.rules.within:
                 itself = tf.minimum(gap * gap, _VAST) / of(weight + 1.0)
@@ -283,7 +283,7 @@ class Program:
             return core * core + beyond * beyond
 
         parts = apart(standing, lambda each: each[:, None, :])
-        count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
+        count = tf.reduce_sum(_ones(judged), -1)
         each = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0))[:, None])
         distance = tf.where(2.0 * count >= shape.features, tf.reduce_mean(each, -1), np.nan)
         closest = _first_least(each)[:, None]
@@ -294,9 +294,8 @@ class Program:
         least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)
         least = tf.where(least < _FAR, least, 0.0)  # of a slot without centroids none is far
         errors = tf.minimum(least + tf.reduce_sum(outside, -1, keepdims=True), _VAST)
-        observed = tf.cast(seen, tf.float32)
         nearest_at = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + nearest)
-        return _Scored(distance, centroid, expected, told, nearest, errors, nearest_at, clipped, observed, mean)
+        return _Scored(distance, centroid, expected, told, nearest, errors, nearest_at, clipped, _ones(seen), mean)
 
     def _nearest(self, squares: Tensor) -> Tensor:
         """Return the number of each member's nearest centroid [B, M] among all of the slot's [B, C]."""
@@ -450,6 +449,10 @@ def _first_least(values: Tensor) -> Tensor:
 def _lent(array: NDArray[Any]) -> Tensor:
     """Return the array as a tensor in the same memory."""
     return tf.experimental.dlpack.from_dlpack(lendable(array).__dlpack__())
+
+
+def _ones(flags: Tensor) -> Tensor:
+    return tf.cast(flags, tf.float32)
 
 
 def _known(mean: Tensor) -> Tensor:
