@@ -20,6 +20,7 @@ from detector.config import sections
 from detector.config.detection import Detection
 from detector.control.channel import Channel
 from detector.control.commands import Commands
+from detector.idle import Idle
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, use_one_thread
 from detector.models.shape import Rules, Shape, rules_of, shape_of
@@ -137,8 +138,11 @@ def daemon(
         )
         backlog = _Backlog(config, ownership, writer, delivery)
 
+        idle = Idle(config.absence.idle_after, clock.monotonic, metrics.set_idle)
+
         def survey() -> None:
             observing.models(list(ownership.owned.values()))
+            idle.look(list(ownership.owned.values()), ready=health.ready()[0])
             waiting()
 
         commands = Commands()

@@ -37,7 +37,10 @@ class Bank:
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
                                             [S, 0] where nothing is smoothed
+    first_seen      float64 [S]             the partition's event time at the slot's first row
     last_seen       float64 [S]             the partition's event time at the slot's last row
+    pause           float64 [S]             its longest pause of late (see `awaiting`); -inf = none
+    awaited         float64 [S]             event time from which on it is absent; inf = never
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
@@ -54,11 +57,14 @@ class Bank:
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
             [
+                ("awaited", np.float64),  # at the front, where the store finds it without reading a slot
                 ("centroids", np.float32, (shape.all_centroids, shape.features)),
                 ("traits", np.float32, (shape.traits,)),
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
+                ("first_seen", np.float64),
+                ("pause", np.float64),
                 ("last_seen", np.float64),
                 ("since", np.float64),
                 ("incident", state_of(shape.features)),
@@ -110,6 +116,21 @@ class Bank:
     def smoothed(self) -> Float64:
         """Smoothed score, and what each feature contributes to it [S, 1 + D]."""
         return self._slots["smoothed"]
+
+    @property
+    def first_seen(self) -> Float64:
+        """Partition's event time at the slot's first row [S]."""
+        return self._slots["first_seen"]
+
+    @property
+    def pause(self) -> Float64:
+        """Longest pause of late of the slot's rows [S], as `awaiting` keeps it."""
+        return self._slots["pause"]
+
+    @property
+    def awaited(self) -> Float64:
+        """Event time from which on the slot's entity is absent [S]."""
+        return self._slots["awaited"]
 
     @property
     def last_seen(self) -> Float64:
@@ -202,6 +223,8 @@ class Bank:
         self.smoothed[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
         self.since[slots] = np.nan
+        self.pause[slots] = -np.inf
+        self.awaited[slots] = np.inf
         self.seen[slots] = False
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from detector.errors import StoreDamagedError
+from detector.models.absence_state import State
 from detector.models.incident_state import Ending
 from detector.types import Float64
 
@@ -28,6 +29,7 @@ class Header(msgspec.Struct, frozen=True):
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     marks          float64 [3] that the gates of slots are set by
     kept           number of the block before which the last upkeep was due
+    absence        who is absent
     learning       what operators said of learning modes, in order: patterns and modes
     """
 
@@ -47,6 +49,7 @@ class Header(msgspec.Struct, frozen=True):
     gate_reference: bytes
     marks: bytes
     kept: int
+    absence: State
     learning: dict[str, str]
 
     def encode(self) -> bytes:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.models.absence import Absences
+from detector.models.absence_state import State
 from detector.models.bank import Bank
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
 from detector.models.copying import Copying
@@ -59,6 +61,7 @@ class PartitionModel:
     quarantine: Quarantine
     upkeep: Upkeep
     incidents: Incidents
+    absences: Absences
     _inside: Bool
     _planting: Planting
 
@@ -83,8 +86,13 @@ class PartitionModel:
 
     # --- control records, checkpoints, memory
 
-    def restore(self, header: bytes, entities: Iterable[tuple[str, float]]) -> None:
-        """Take up the state of a checkpoint; the entities (name, last seen) return from the store as they are met."""
+    def restore(
+        self, header: bytes, entities: Iterable[tuple[str, float]], heads: Iterable[tuple[str, bytes]] = ()
+    ) -> None:
+        """Take up the state of a checkpoint; the entities (name, last seen) return from the store as they are met.
+
+        `heads` are the first bytes of their states, `absence.DEADLINE_BYTES` of each.
+        """
         saved = Header.decode(header)
         detection = Detection.from_payload(saved.detection)
         self.learning = Learning(detection.learning, saved.learning)
@@ -92,6 +100,8 @@ class PartitionModel:
         self.applied, self.model_version, self.upkeep.since = saved.applied, saved.model_version, saved.kept
         self.time = -math.inf if saved.time is None else saved.time
         self.slots.know(entities)
+        self.absences = Absences(self.bank, self.slots, detection, saved.absence)
+        self.absences.know(heads)
         references = float64(saved.reference), float64(saved.gate_reference)
         self.judging.restore(float64(saved.smoothed), *references, float64(saved.marks))
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
@@ -121,6 +131,7 @@ class PartitionModel:
             gate_reference=self.judging.gating.counts.astype("<f8").tobytes(),
             marks=self.judging.marks.astype("<f8").tobytes(),
             kept=self.upkeep.since,
+            absence=self.absences.state,
             learning=self.learning.said,
         ).encode()
 
@@ -299,11 +310,12 @@ class PartitionModel:
             describe,
         )
         if not turn.scored:
-            tally.transitions += self.incidents.begin_block(seen)
+            tally.transitions += self.incidents.begin_block(seen) + self.absences.begin_block(seen.first)
         placed = slots != NOWHERE
+        back = self.absences.follow(seen, placed)
         self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
         transitions, inside = self.incidents.follow(seen)
-        tally.transitions += transitions
+        tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
         tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
         tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
@@ -365,6 +377,7 @@ class PartitionModel:
             self.bank.shape = self.shape
             self.judging.configure(detection)
             self.incidents.rules = Rules.of(detection)
+            self.absences.configure(detection)
             self._planting.rules, self._planting.alpha = rules_of(detection), self.judging.alpha
             self.slots.limit = detection.entities.limit
         elif detection != self.detection:
@@ -372,11 +385,11 @@ class PartitionModel:
             forgotten = [*self.copying.forgotten, *self.slots.resident, *self.slots.evicted]
             self.model_version += 1
             self.incidents.end(list(self.incidents.open), Reason.FORGOTTEN)
-            ending = self.incidents.ending
+            ending, absence = self.incidents.ending, self.absences.over()
             if detection.events.features != self.detection.events.features:
                 ending = [without_shares(each) for each in ending]
             self._begin_cold(detection, self.open.number)
-            self.incidents.ending = ending
+            self.incidents.ending, self.absences.state = ending, absence
             self.copying.resume(unsaved, forgotten)
 
     def _begin_cold(self, detection: Detection, number: int) -> None:
@@ -392,5 +405,6 @@ class PartitionModel:
         self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
         self.copying = Copying(self.bank, self.slots)
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
+        self.absences = Absences(self.bank, self.slots, detection, State())
         self._inside = np.zeros(0, np.bool_)
         self.open = Block.empty(number, self.shape.features, self.time)

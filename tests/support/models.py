@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from detector.config.detection import Detection
 from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Incidents, Learning, Model
+from detector.models.absence import DEADLINE_BYTES
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, SlotStates, Stack
 from detector.models.shape import STACK, Rules, Shape, rules_of, shape_of
@@ -94,7 +95,8 @@ class DictStore:
         """Return a model that loads from here, restored where there is a header."""
         model = PartitionModel(PARTITION, detection, programs=programs, load=self.load)
         if header is not None:
-            model.restore(header, self.directory())
+            heads = [(entity, state[:DEADLINE_BYTES]) for entity, (_, state) in sorted(self.slots.items())]
+            model.restore(header, self.directory(), heads)
         return model
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from detector.errors import StoreDamagedError
+from detector.models.absence_state import Absent, State
 from detector.models.header import Header, float64
 from detector.models.incident_state import Ending, Facts
 from detector.types import Reason
@@ -27,6 +30,7 @@ HEADER = Header(
     gate_reference=np.linspace(1, 2, 7).tobytes(),
     marks=np.array([5.0, np.inf, 7.0]).tobytes(),
     kept=64,
+    absence=State([Absent((7, 1), 9.0, 2.5, 2, False, {"a": None, "ü": None})], [], 9.0, 8.0, math.inf),  # noqa: FBT003
     learning={"b*": "freeze", "a": "default"},
 )
 
