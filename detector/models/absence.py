@@ -106,7 +106,8 @@ class Absences:
         later = deadlines[deadlines > self.state.heard]
         ends = min((finding.noticed + self._settings.give_up for finding in self.state.findings), default=math.inf)
         soonest = min(float(later.min()) if len(later) else math.inf, self._slots.awaited.soonest, ends)
-        self.state.due = max(soonest, self.state.heard + _REST * self._waits.at_least)
+        least = self._waits.at_least  # before which no deadline can pass that rows to come will set
+        self.state.due = self.state.heard + min(max(soonest - self.state.heard, _REST * least), least)
         return told
 
     def _late(self, now: float) -> dict[str, float]:

@@ -59,7 +59,7 @@ def meet(bank: Bank, slots: Int64, times: Float64, waits: Waits) -> tuple[Int64,
     before[1:] = at[:-1]
     before[starts] = np.where(new, at[starts], seen)
     pause = at - before
-    pause[starts] = np.minimum(pause[starts], np.where(new, 0.0, deadline - seen))
+    pause[starts] = np.minimum(pause[starts], deadline - before[starts])
     with np.errstate(divide="ignore"):  # rows at one time have no pause between them
         keys = np.log2(pause) + at / waits.known_for
     bank.pause[present] = np.maximum(np.maximum.reduceat(keys, starts), bank.pause[present])
