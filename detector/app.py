@@ -24,17 +24,22 @@ from detector.idle import Idle
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, use_one_thread
 from detector.models.shape import Rules, Shape, rules_of, shape_of
+from detector.models.window import WindowLimits
 from detector.observing import Observing
 from detector.operating import LearningModes
 from detector.ownership import Load, Ownership
 from detector.pipeline import Observer, Pipeline
 from detector.protocols import Clock, Decoder, Source
+from detector.refit.record import Record, write
+from detector.refit_commands import RefitCommands
+from detector.refitting import Plan, Refitting
 from detector.service import Service, Signals
 from detector.sources.computer import ComputerSource
 from detector.sources.file import FileSource
 from detector.sources.kafka import KafkaSource
 from detector.status import Status
 from detector.store.continuity import Policy
+from detector.store.folder import refit_file
 from detector.store.sqlite import SqliteStore
 from detector.store.writer import Writer
 from detector.telemetry import logs
@@ -113,7 +118,7 @@ def daemon(
         ownership = Ownership(
             store,
             Detection.of(config),
-            models=Models(),
+            models=Models(_window(config)),
             decoders=partial(_decoder, config),
             writer=writer,
             outboxes=delivery,
@@ -139,8 +144,12 @@ def daemon(
         backlog = _Backlog(config, ownership, writer, delivery)
 
         idle = Idle(config.absence.idle_after, clock.monotonic, metrics.set_idle)
+        plan = Plan.of(config.refit)
+        refitting = Refitting(plan, ownership.owned, clock, observing, partial(_keep_refit, config.store.path))
+        parts.callback(refitting.close)
 
         def survey() -> None:
+            refitting.turn()
             observing.models(list(ownership.owned.values()))
             idle.look(list(ownership.owned.values()), ready=health.ready()[0])
             waiting()
@@ -150,6 +159,7 @@ def daemon(
         modes = LearningModes(ownership.owned)
         commands.register("learning set", modes.say)
         commands.register("learning list", modes.tell)
+        RefitCommands(refitting, ownership.owned, plan.parameters).register(commands)
         channel = Channel(config.store.path, commands, clock.monotonic)
         service = Service(
             pipeline, source, health, clock, waits=backlog.waits, survey=survey, commands=commands.run_pending
@@ -168,13 +178,14 @@ def daemon(
 class Models:
     """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: WindowLimits | None = None) -> None:
         use_one_thread()
         self._programs: dict[tuple[Shape, Rules], Program] = {}
+        self._window = window
 
     def __call__(self, partition: Partition, detection: Detection, load: Load) -> PartitionModel:
         """Make the model of a partition; the first of a shape compiles, which takes seconds."""
-        return PartitionModel(partition, detection, programs=self._compiled, load=load)
+        return PartitionModel(partition, detection, programs=self._compiled, load=load, window=self._window)
 
     def _compiled(self, detection: Detection) -> Program:
         key = (shape_of(detection), rules_of(detection))
@@ -182,6 +193,18 @@ class Models:
             self._programs[key] = Program(*key)
             self._programs[key].warm_up()
         return self._programs[key]
+
+
+def _window(config: sections.Config) -> WindowLimits | None:
+    window = config.refit.window
+    return WindowLimits(window.rows, window.bytes, window.half_life, window.entities) if window.rows else None
+
+
+def _keep_refit(folder: Path, partition: Partition, refit: Record) -> None:
+    try:
+        write(refit_file(folder, partition), refit)
+    except OSError as error:  # it is for pictures; what detection needs is in the control record
+        log.warning("refit_not_kept", partition=str(partition), why=error.strerror)
 
 
 def _decoder(config: sections.Config, detection: Detection) -> Decoder:

@@ -7,23 +7,42 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import structlog
 
+from detector.models.budget import Shortfall
 from detector.models.learning import MODES
 from detector.models.progress import Progress
 from detector.owned import Owned
 from detector.portion import Done
 from detector.store.writer import Finished
+from detector.telemetry.logs import Rarely
 from detector.telemetry.metrics import Metrics
 from detector.types import Batch, OutboxEntry, Partition, Phase, Rows, Severity
+
+log = structlog.get_logger(__name__)
+
+_ADVICE = {
+    Shortfall.TOO_MANY_EVENTS: "no reference can tell so few of so many events: raise alerting.budget, or let "
+    "incidents open later (incidents.open_after)",
+    Shortfall.TOO_MANY_INCIDENTS: "far more incidents open than were asked for: something is wrong with what is "
+    "watched, or it changes faster than it is learned",
+}
+"""What to do; that there are too few events for so many incidents is no trouble."""
 
 
 class Observing:
     """Turns what the pipeline and the delivery did into metrics."""
 
-    def __init__(self, metrics: Metrics, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._metrics = metrics
         self._now = now
         self._changes: dict[Partition, Counter[str]] = {}
+        self._unmet = {shortfall: Rarely(log, monotonic) for shortfall in Shortfall}
 
     # --- the pipeline's
 
@@ -48,6 +67,7 @@ class Observing:
         metrics = self._metrics
         metrics.observe_scores(progress.score)
         metrics.events_late.inc(progress.late)
+        metrics.transforms_overflowed.inc(progress.overflowed)
         for reason, count in progress.unscored.items():
             metrics.events_unscored.labels(reason).inc(count)
         metrics.anomalies.labels("critical").inc(progress.critical)
@@ -89,12 +109,29 @@ class Observing:
         by_severity = [each.model.incidents.by_severity() for each in owned]
         for place, severity in enumerate((Severity.WARNING, Severity.CRITICAL)):
             metrics.incidents_open.labels(severity).set(sum(each[place] for each in by_severity))
+        self._tell_budget(owned)
         metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
         metrics.entities_absent.set(sum(each.model.absences.absent for each in owned))
         metrics.rows_quarantined.set(sum(each.model.quarantine.rows for each in owned))
         modes = sum((Counter(each.model.slots_learning) for each in owned), Counter[str]())
         for mode in MODES:
             metrics.entities_learning.labels(mode).set(modes[mode])
+        ages = [each.model.time - each.model.born for each in owned if np.isfinite(each.model.born)]
+        metrics.model_age_seconds.set(max(ages, default=0.0))
+
+    def _tell_budget(self, owned: Sequence[Owned]) -> None:
+        """Say how many incidents were asked for and how many there are, and, rarely, where both cannot agree."""
+        metrics, budgets = self._metrics, [each.model.budget for each in owned]
+        metrics.alert_budget_incidents_per_day.set(sum(budget.asked or 0.0 for budget in budgets))
+        metrics.alert_observed_incidents_per_day.set(sum(budget.observed for budget in budgets))
+        unmet = Counter(budget.shortfall for budget in budgets)
+        for shortfall, said in self._unmet.items():
+            metrics.alert_budget_unmet.labels(shortfall).set(unmet[shortfall])
+            if unmet[shortfall] and shortfall in _ADVICE:
+                advice = _ADVICE[shortfall]
+                said.say("alert_budget_unmet", why=shortfall.value, partitions=unmet[shortfall], advice=advice)
+            else:
+                said.over("alert_budget_met", why=shortfall.value)
 
     def rebalanced(self) -> None:
         """Count partitions that came or went."""
@@ -104,6 +141,16 @@ class Observing:
         """Forget a partition that is no longer this worker's."""
         self._metrics.forget_partition(partition)
         self._changes.pop(partition, None)
+
+    def refitted(self, result: str, seconds: float | None = None) -> None:
+        """Count what became of a refit or of its candidate, and the time of its process."""
+        self._metrics.refits.labels(result).inc()
+        if seconds is not None:
+            self._metrics.refit_duration_seconds.observe(seconds)
+
+    def compared(self, partition: Partition, agreement: float) -> None:
+        """Say in what share of rows a refit and the model agreed."""
+        self._metrics.refit_agreement.labels(partition.topic, str(partition.number)).set(agreement)
 
     # --- the delivery's, on its threads
 

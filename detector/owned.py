@@ -168,6 +168,12 @@ class Owned:
 
     # --- control records
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions share the alert budget, by the last control record that says so."""
+        said = [record for record in self.model.waiting if record.kind is ControlKind.PARTITIONS]
+        return int(said[-1].payload["partitions"]) if said else self.model.budget.running.partitions
+
     def control(self, kind: ControlKind, payload: dict[str, Any]) -> ControlRecord:
         """Let an input beside the log take effect at the next block boundary; it is durable when this returns.
 

@@ -176,6 +176,9 @@ class Ownership:
         )
         log.info("partition_assigned", partition=str(partition), reads_from=position, entities=len(owned.model.slots))
         self._configure(owned, controls)
+        self._share(owned, facts.partitions)
+        for other in self.owned.values():
+            self._share(other, facts.partitions)
         if saved is None or saved.position != position:
             self._finish(owned)
         return owned
@@ -197,6 +200,11 @@ class Ownership:
         if last.payload != payload:
             record = owned.control(ControlKind.CONFIGURATION, payload)
             log.info("configuration_changes", partition=str(owned.partition), at_block=record.boundary)
+
+    def _share(self, owned: Owned, partitions: int) -> None:
+        """Divide the alert budget by so many partitions from the next boundary on, if it is another number."""
+        if owned.partitions != partitions:
+            owned.control(ControlKind.PARTITIONS, {"partitions": partitions})
 
     # --- giving up
 

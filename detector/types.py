@@ -100,6 +100,7 @@ class LogFacts:
     `earliest` and `end` are the first offset kept and the one behind the last; `start` is where the configuration
     says that a partition without a checkpoint begins. `committed` is the group's committed
     offset, or None; `committed_store` the id of the store whose daemon committed it, "" where it does not say.
+    `partitions` are all that the source has, this worker's and others'.
     Sources without a log leave everything at its default.
     """
 
@@ -109,6 +110,7 @@ class LogFacts:
     committed: int | None = None
     committed_store: str = ""
     start: int = 0
+    partitions: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ class RejectReason(StrEnum):
     NOT_A_NUMBER = "not_a_number"
     NOT_FINITE = "not_finite"
     NO_FEATURES = "no_features"
+    MISSING_FEATURE = "missing_feature"
     NO_TIMESTAMP = "no_timestamp"
     NO_ENTITY = "no_entity"
     TOO_LARGE = "too_large"
@@ -196,7 +199,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeatureShare:
-    """One feature of an event. `observed` and `expected` are in the feature's own units; shares add up to 1.
+    """One feature of the model in an event. `observed` and `expected` are in its own units; shares add up to 1.
 
     share  0 where its filter leaves the feature out
     """
@@ -249,7 +252,7 @@ class Incident:
     start      event time of that row, epoch seconds; `duration` is the event time that has passed since
     peak       its highest score so far; `peak_at_least`: the reference supported no more
     count      anomalous rows so far; of an absence, the entities that were
-    shares     features' shares of the squared distance, mean of those rows, in the order of the configuration; they
+    shares     shares of the squared distance of the alert's features, mean of those rows, in their order; they
                add up to 1, or are all 0 where the features have changed since
     """
 
@@ -274,6 +277,9 @@ class Finding:
     centroid     number of the nearest centroid
     since        event time since which the entity's scores have stayed high (see `models.drift`), epoch seconds; None
                  where the row's is not
+    imputed      configured features that were missing, and for which another value stood in
+    missing_share  share of the configured features that were missing, whether or not another value stood in
+    confidence   in 0..1: the share of features that were observed, times the share of the distance that they have
     """
 
     score: float
@@ -285,6 +291,9 @@ class Finding:
     block: int
     centroid: int
     features: tuple[FeatureShare, ...]
+    imputed: tuple[str, ...] = ()
+    missing_share: float = 0.0
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +304,8 @@ class Alert:
     kind      what it is about: `anomaly` or `absence`
     position  of the row by which it is told, and that row's event time, epoch seconds
     finding   that row; None where it is another entity's, as this one has stopped
-    names     of the features, in the order of the configuration
+    names     of the model's features, in the order of the configuration
+    sources   the configured feature that each of them comes from; "" for a cycle of the event time
     absent    the entities that are, the first of them where there are many; none where it is an anomaly
     """
 
@@ -311,6 +321,7 @@ class Alert:
     incident: Incident
     finding: Finding | None
     names: tuple[str, ...]
+    sources: tuple[str, ...]
     absent: tuple[str, ...] = ()
 
 
@@ -318,7 +329,11 @@ class ControlKind(StrEnum):
     """The inputs beside the log that change detection."""
 
     CONFIGURATION = "configuration"
+    PARTITIONS = "partitions"
     LEARNING = "learning"
+    CANDIDATE = "candidate"
+    DECISION = "decision"
+    ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True, slots=True)

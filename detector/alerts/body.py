@@ -32,6 +32,9 @@ _OF_THE_ROW = (
     "centroid",
     "since",
     "since_epoch",
+    "confidence",
+    "missing_share",
+    "imputed",
 )
 """Fields that are null where no row of the entity is at hand."""
 
@@ -112,6 +115,9 @@ def _finding(finding: Finding | None) -> dict[str, Any]:
         finding.centroid,
         None if finding.since is None else _rfc3339(finding.since),
         finding.since,
+        finding.confidence,
+        finding.missing_share,
+        finding.imputed,
     )
     return dict(zip(_OF_THE_ROW, of_the_row, strict=True))
 
@@ -122,6 +128,7 @@ def _features(alert: Alert, units: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
+            **({"feature": source} if source else {}),
             "observed": feature.observed if feature else None,
             "expected": feature.expected if feature else None,
             "direction": feature.direction if feature else None,
@@ -129,7 +136,7 @@ def _features(alert: Alert, units: Mapping[str, str]) -> list[dict[str, Any]]:
             "incident_share": share,
             **({"unit": units[name]} if units.get(name) else {}),
         }
-        for name, feature, share in zip(alert.names, found, told, strict=True)
+        for name, source, feature, share in zip(alert.names, alert.sources, found, told, strict=True)
     ]
 
 

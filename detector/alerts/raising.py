@@ -9,9 +9,10 @@ import numpy as np
 from detector.alerts.body import encode
 from detector.alerts.ids import alert_id, message_id
 from detector.config.detection import Detection
+from detector.features.layout import missing_of, model_features
 from detector.models.incident_state import shares_of
 from detector.models.progress import Anomaly, Transition
-from detector.types import Alert, FeatureShare, Finding, Incident, OutboxEntry, Place, Position, Rows
+from detector.types import Alert, Bool, FeatureShare, Finding, Incident, OutboxEntry, Place, Position, Rows
 
 
 class Raising:
@@ -25,7 +26,7 @@ class Raising:
     ) -> list[OutboxEntry]:
         """Return the outbox entries of the transitions that lie at or behind `through`, where alerts are complete."""
         entries: list[OutboxEntry] = []
-        units = {feature.name: feature.unit for feature in detection.events.features}
+        units = {feature.name: feature.unit for feature in model_features(detection.events)}
         for transition in transitions:
             if transition.position < through:
                 continue
@@ -36,6 +37,8 @@ class Raising:
 
 
 def _alert(place: Place, detection: Detection, rows: Rows, transition: Transition) -> Alert:
+    features = model_features(detection.events)
+    configured = detection.events.features
     incident = alert_id(place.topic_id, place.partition, transition.first, _subject(transition))
     return Alert(
         id=message_id(incident, transition.sequence),
@@ -55,10 +58,11 @@ def _alert(place: Place, detection: Detection, rows: Rows, transition: Transitio
             peak=transition.peak,
             peak_at_least=transition.peak_at_least,
             count=transition.count,
-            shares=tuple(transition.shares.tolist()),
+            shares=tuple(feature.share(transition.shares) for feature in features),
         ),
         finding=None if transition.anomaly is None else _finding(detection, rows, transition.anomaly),
-        names=tuple(feature.name for feature in detection.events.features),
+        names=tuple(feature.name for feature in features),
+        sources=tuple("" if feature.feature is None else configured[feature.feature].name for feature in features),
         absent=transition.absent,
     )
 
@@ -71,6 +75,8 @@ def _subject(transition: Transition) -> str:
 
 
 def _finding(detection: Detection, rows: Rows, anomaly: Anomaly) -> Finding:
+    features = shares(detection, anomaly)
+    missing = np.isnan(rows.values[anomaly.row])
     return Finding(
         score=anomaly.score,
         at_least=anomaly.at_least,
@@ -80,20 +86,51 @@ def _finding(detection: Detection, rows: Rows, anomaly: Anomaly) -> Finding:
         model_version=anomaly.model_version,
         block=anomaly.block,
         centroid=anomaly.centroid,
-        features=shares(detection, rows, anomaly),
+        features=features,
+        imputed=_imputed(detection, missing, anomaly),
+        missing_share=float(missing.mean()),
+        confidence=confidence(detection, missing, features),
     )
 
 
-def shares(detection: Detection, rows: Rows, anomaly: Anomaly) -> tuple[FeatureShare, ...]:
+def shares(detection: Detection, anomaly: Anomaly) -> tuple[FeatureShare, ...]:
     """Return the features of a row: observed, expected, and their shares of the squared distance, which add up to 1."""
-    observed = rows.values[anomaly.row]
     share = shares_of(anomaly.parts[None])[0]
-    return tuple(
-        FeatureShare(
-            feature.name,
-            None if np.isnan(observed[d]) else float(observed[d]),
-            float(anomaly.expected[d]),
-            float(share[d]),
+    told = []
+    for feature in model_features(detection.events):
+        observed = feature.value(anomaly.observed)
+        told.append(
+            FeatureShare(
+                feature.name,
+                None if np.isnan(observed) else observed,
+                feature.value(anomaly.expected),
+                feature.share(share),
+            )
         )
-        for d, feature in enumerate(detection.events.features)
+    return tuple(told)
+
+
+def confidence(detection: Detection, missing: Bool, features: Sequence[FeatureShare]) -> float:
+    """Return how far an alert stands on what was observed, in 0..1; `missing` [F] are the configured features.
+
+    Two doubts, multiplied: the features left out might have said otherwise, so it is the share of those observed; and
+    what stood in for others may be no longer true, so it is the share of the distance that the observed have.
+    """
+    sources = (feature.feature for feature in model_features(detection.events))
+    unseen = sum(
+        feature.share
+        for feature, source in zip(features, sources, strict=True)
+        if source is not None and missing[source]
+    )
+    return float(1.0 - missing.mean()) * max(0.0, 1.0 - unseen)
+
+
+def _imputed(detection: Detection, missing: Bool, anomaly: Anomaly) -> tuple[str, ...]:
+    """Return the missing features for which another value stood in: none does before the first was observed."""
+    events = detection.events
+    filled = missing & ~np.isnan(anomaly.observed[: len(missing)])
+    return tuple(
+        feature.name
+        for feature, stood_in in zip(events.features, filled, strict=True)
+        if stood_in and missing_of(events, feature) in {"previous", "zero"}
     )

@@ -71,13 +71,16 @@ def _absence(alert: Alert) -> str:
 
 
 def _row(alert: Alert, units: Mapping[str, str]) -> str:
-    """Tell the row at hand."""
+    """Tell the row at hand, and how confident that is where something was missing."""
     assert alert.finding is not None, "an incident opens, and rises, with a row of its own"
     top = max(alert.finding.features, key=lambda feature: feature.share)
     rate = rate_in_words(alert.finding.score, at_least=alert.finding.at_least)
+    finding = alert.finding
     what = f"{_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
-    away = 0.0 if alert.finding.since is None else alert.time - alert.finding.since
-    return f"{what}; away from normal for {time_in_words(away)}" if away >= 1.0 else what
+    away = 0.0 if finding.since is None else alert.time - finding.since
+    lasting = f"; away from normal for {time_in_words(away)}" if away >= 1.0 else ""
+    sure = f"; confidence {min(finding.confidence, 0.99):.2f}" if finding.confidence < 1.0 else ""
+    return what + lasting + sure
 
 
 def _whole(alert: Alert) -> str:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 def check(
     config: ConfigFile = DEFAULT_CONFIG,
     *,
-    connect: Annotated[bool, typer.Option("--connect", help="Also reach broker, schema registry and sinks.")] = False,
+    connect: Annotated[bool, typer.Option("--connect", help="Also reach broker or file, registry and sinks.")] = False,
 ) -> None:
     """Validate a configuration and say what the daemon would do with it; nothing is read, written or sent.
 
-    With --connect, brokers are asked for metadata, the registry for its subjects, and webhooks for a connection (no
-    alert is posted). Exit codes: 0 usable; 2 the configuration is not; 4 the source's broker or the registry cannot be
-    reached; 5 a sink cannot (4 where both).
+    With --connect, the source's file is opened, brokers are asked for metadata, the registry for its subjects, and
+    webhooks for a connection (no alert is posted). Exit codes: 0 usable; 2 the configuration is not; 4 the source's
+    broker or file or the registry cannot be reached; 5 a sink cannot (4 where both).
     """
     from detector.cli.summary import summary  # noqa: PLC0415 - pydantic is slow to import, and `--help` needs none of it
     from detector.config.load import load  # noqa: PLC0415 - as above

@@ -141,7 +141,7 @@ class _Demo:
         self._show(time.monotonic())
 
     def _show(self, now: float) -> None:
-        watcher, alerting = self.watcher, self._config.alerting
+        watcher = self.watcher
         elapsed, self._shown = now - self._shown, now
         rate = (watcher.events - self._events_shown) / max(elapsed, 1e-3)
         self._events_shown = watcher.events
@@ -155,13 +155,17 @@ class _Demo:
                 events_per_second=self._rate,
                 entities=sum(len(owned.model.slots) for owned in self.daemon.ownership.owned.values()),
                 scores=list(watcher.scores),
-                threshold=-math.log10(alerting.false_alarm_rate),
+                threshold=self._threshold(),
                 top=watcher.top,
                 alerts=self.received[-_ALERTS_SHOWN:],
                 alert_count=len(self.received),
                 incidents=(len(incidents), sum(not math.isfinite(each.end) for each in incidents)),
             )
         )
+
+    def _threshold(self) -> float:
+        """Return the score from which on events are anomalous; none is, before there is a partition."""
+        return min((owned.model.budget.threshold for owned in self.daemon.ownership.owned.values()), default=math.inf)
 
     def _state(self) -> str:
         """Say whether it watches already, or how far it has learned."""

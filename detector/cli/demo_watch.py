@@ -46,7 +46,7 @@ class Watcher:
                     entity=rows.entities[top.row] if rows.entities is not None else str(owned.partition),
                     score=top.score,
                     at_least=top.at_least,
-                    features=shares(owned.detection, rows, top),
+                    features=shares(owned.detection, top),
                 )
                 self._top_at = now
         self._behind.advanced(owned, rows, progress)

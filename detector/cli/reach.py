@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from detector.alerts.targets import TargetNotAllowedError, allowed_address, networks
 from detector.config.secrecy import shown_url
-from detector.config.sections import Config, KafkaSink, KafkaSource, Registry, Tls, WebhookSink
+from detector.config.sections import Config, FileSource, KafkaSink, KafkaSource, Registry, Tls, WebhookSink
 from detector.config.tls import reveal, tls_context
 from detector.errors import ConfigError, SinkError, SourceError
 from detector.telemetry.clock import SystemClock
@@ -28,8 +28,18 @@ class Reached:
 
 
 def reach(config: Config) -> list[Reached]:
-    """Try the broker, the schema registry and each webhook that the configuration names, once each."""
-    return [*_broker(config), *_registry(config), *_webhooks(config)]
+    """Try the source's file, the broker, the schema registry and each webhook that is configured, once each."""
+    return [*_file(config), *_broker(config), *_registry(config), *_webhooks(config)]
+
+
+def _file(config: Config) -> Iterator[Reached]:
+    if isinstance(config.source, FileSource):
+        trouble = None
+        try:
+            config.source.path.open("rb").close()
+        except OSError as error:
+            trouble = _said(error)
+        yield Reached("file", str(config.source.path), trouble, SourceError.exit_code)
 
 
 def _broker(config: Config) -> Iterator[Reached]:

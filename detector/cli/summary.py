@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import assert_never
 
+from detector.config.alerting import Alerting
 from detector.config.incidents import Incidents
 from detector.config.secrecy import shown_url
 from detector.config.sections import (
@@ -31,8 +32,7 @@ def summary(config: Config) -> Iterator[tuple[str, str]]:
     whose = "partition" if config.events.entity is None else f"entity ({config.events.entity}) of each partition"
     yield "model", f"{config.model.centroids} centroids for each {whose}; {_half_life(config.model.half_life)}"
     yield "blocks", f"{config.blocks.rows} rows or {duration(config.blocks.tick)}"
-    rate = f"1 in {1 / config.alerting.false_alarm_rate:,.0f} normal events"
-    yield "alerts", f"beyond {rate}"
+    yield "alerts", _alerts(config.alerting)
     yield "incidents", f"one per {_whose(config)}, {_incidents(config.incidents)}"
     for sink in config.sinks:
         yield "sink", _sink(sink, config.kafka)
@@ -85,6 +85,12 @@ def _half_life(half_life: HalfLife) -> str:
     parts = [f"{half_life.events:,g} rows"] if half_life.events else []
     parts += [duration(half_life.time)] if half_life.time else []
     return f"half-life {' or '.join(parts)}" if parts else "nothing fades"
+
+
+def _alerts(alerting: Alerting) -> str:
+    if alerting.false_alarm_rate is not None:
+        return f"beyond 1 in {1 / alerting.false_alarm_rate:,.0f} normal events"
+    return f"{alerting.budget} where nothing is wrong"
 
 
 def _whose(config: Config) -> str:

@@ -11,7 +11,10 @@ from detector.config.connection import Registry
 from detector.config.filters import Filter
 from detector.config.paths import FieldPathText, PathText, clash, odd_name, split
 from detector.config.section import Section
+from detector.config.transforms import Cycle, Missing, Transforms
 from detector.config.units import NUMBER, Bytes, Count, Seconds
+
+_MOST_COLUMNS = 1024
 
 
 class Timestamp(Section):
@@ -51,6 +54,10 @@ class Feature(Section):
     """Its unit, for people."""
     filter: Filter = Filter()
     """Which of its values count towards a score; all, where absent."""
+    missing: Missing | None = None
+    """What is done where it is missing; absent = what `events.missing` says."""
+    transforms: Transforms | None = None
+    """What is done to it, in this order; absent = what `events.transforms` says, [] = nothing."""
 
     @model_validator(mode="after")
     def _name_is_a_path(self) -> Feature:
@@ -74,6 +81,15 @@ class Events(Section):
     """JSON (one event, or an array of events), Arrow IPC streams, or Avro with a schema registry."""
     features: Annotated[list[Feature], Field(min_length=1, max_length=1024)]
     """The features, in order. A plain name stands for {name: NAME}."""
+    missing: Missing = "ignore"
+    """What is done where a feature is missing: `ignore` = it is left out of the distance; `previous` = the entity's
+    last observed value stands in; `zero` = 0 does; `reject` = the event is rejected."""
+    transforms: Transforms = []
+    """What is done to each feature, in this order: `log1p`; `difference` to the entity's last value; `rate` = rise of
+    a counter per second; `{ema: N}` = mean with a half-life of N events; `{lags: N}`, as the last one, makes the N
+    values before it features of the model too."""
+    cycles: list[Cycle] = []
+    """Cycles of the event time (UTC) that become features: `hour_of_day`, `day_of_week`."""
     entity: PathText | None = None
     """Path of the entity (a host, a sensor); absent = one model per partition."""
     timestamp: Timestamp = Timestamp()
@@ -107,6 +123,7 @@ class Events(Section):
         if self.format == "arrow" and self.events is not None:
             message = "an Arrow stream has no arrays of events inside its rows; leave `events.events` out"
             raise ValueError(message)
+        self._check_transforms()
         return self
 
     def _check_paths(self) -> None:
@@ -130,3 +147,22 @@ class Events(Section):
             yield self.entity, "a name"
         for path in self.where:
             yield path, None
+
+    def _check_transforms(self) -> None:
+        if len(set(self.cycles)) < len(self.cycles):
+            message = "events.cycles names a cycle twice"
+            raise ValueError(message)
+        columns = len(self.features) + 2 * len(self.cycles)
+        for feature in self.features:
+            steps = self.transforms if feature.transforms is None else feature.transforms
+            missing = feature.missing or self.missing
+            if missing in {"previous", "zero"} and any(step.kind == "rate" for step in steps):
+                message = (
+                    f"feature {feature.name!r} has `rate` and `missing: {missing}`, but a counter that is filled in "
+                    "rises by too little, and then by too much: give it `missing: ignore`, or `reject`"
+                )
+                raise ValueError(message)
+            columns += sum(int(step.number) for step in steps if step.kind == "lags")
+        if columns > _MOST_COLUMNS:
+            message = f"with lags and cycles the model would have {columns} features; at most {_MOST_COLUMNS}"
+            raise ValueError(message)

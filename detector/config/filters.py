@@ -15,7 +15,7 @@ class Filter(Section):
 
     What is expected is the value of the nearest centroid that defines normal. Where a feature does not count, its part
     of the distance is left out of the score, in all that a score is: its calibration, alerts, shares. What the model
-    learns, and the learning gate, know of no filter.
+    learns, and the learning gate, know of no filter. Where a feature has transforms its value is what they make of it.
     """
 
     direction: Literal["both", "rise", "drop"] = "both"

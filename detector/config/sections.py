@@ -17,6 +17,7 @@ from detector.config.incidents import Incidents
 from detector.config.learning import Learning
 from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
+from detector.config.refit import Refit
 from detector.config.section import Secret, Section
 from detector.config.source import ComputerSource, FileSource, KafkaSource, Source
 
@@ -44,6 +45,7 @@ __all__ = [
     "Log",
     "Model",
     "Outbox",
+    "Refit",
     "Registry",
     "Sasl",
     "Secret",
@@ -94,6 +96,8 @@ class Config(Section):
     """When anomalous events open an incident, and when it resolves."""
     absence: Absence = Absence()
     """When an entity that used to speak counts as absent."""
+    refit: Refit = Refit()
+    """Clustering anew, offline."""
     sinks: list[Sink] = [StdoutSink()]
     """Where alerts go."""
     outbox: Outbox = Outbox()

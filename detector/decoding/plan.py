@@ -18,6 +18,7 @@ class Plan:
     """How a record becomes rows.
 
     features       the path of each column
+    required       columns that must be there (`missing: reject`)
     entity         None where the configuration names none
     time           None = the record's own timestamp
     unit           of `time`
@@ -27,6 +28,7 @@ class Plan:
     """
 
     features: tuple[Path, ...]
+    required: list[int]
     entity: Path | None
     time: Path | None
     unit: Literal["s", "ms", "us", "ns", "rfc3339"]
@@ -64,6 +66,7 @@ def compile_plan(events: Events) -> Plan:
     paths = [feature.name if feature.path is None else feature.path for feature in events.features]
     return Plan(
         features=tuple(parse(text, f"events.features[{n}].path") for n, text in enumerate(paths)),
+        required=[n for n, f in enumerate(events.features) if (f.missing or events.missing) == "reject"],
         entity=None if events.entity is None else parse(events.entity, "events.entity"),
         time=None if events.timestamp.path is None else parse(events.timestamp.path, "events.timestamp.path"),
         unit=events.timestamp.unit,

@@ -28,6 +28,7 @@ _PRECEDENCE = (
     RejectReason.NOT_A_NUMBER,
     RejectReason.NOT_FINITE,
     RejectReason.NO_FEATURES,
+    RejectReason.MISSING_FEATURE,
 )
 _RANK = {reason: rank for rank, reason in enumerate(_PRECEDENCE)}
 _FINE = len(_PRECEDENCE)
@@ -71,6 +72,7 @@ class _Judged:
     """The rank of each row's reason (_FINE = none), and what its wording needs; `texts` are the format's own."""
 
     ranks: Int64
+    missing: Bool
     infinite: Bool
     ahead: Float64
     texts: dict[int, str]
@@ -160,6 +162,8 @@ def _judge(plan: Plan, faults: dict[int, Fault], rows: Rows, stamps: Float64) ->
     missing = np.isnan(values)
     if missing.any():
         lower(np.all(missing, axis=1), RejectReason.NO_FEATURES)
+        if plan.required:
+            lower(np.any(missing[:, plan.required], axis=1), RejectReason.MISSING_FEATURE)
     infinite = (values >= FLOAT32_OVERFLOW) | (values <= -FLOAT32_OVERFLOW)
     if infinite.any():
         lower(np.any(infinite, axis=1), RejectReason.NOT_FINITE)
@@ -175,7 +179,7 @@ def _judge(plan: Plan, faults: dict[int, Fault], rows: Rows, stamps: Float64) ->
         if _RANK[reason] < ranks[row]:
             ranks[row] = _RANK[reason]
             texts[row] = text
-    return _Judged(ranks, infinite, ahead, texts)
+    return _Judged(ranks, missing, infinite, ahead, texts)
 
 
 def _explain(plan: Plan, judged: _Judged, row: int) -> str:
@@ -184,6 +188,9 @@ def _explain(plan: Plan, judged: _Judged, row: int) -> str:
         return judged.texts[row]
     if reason is RejectReason.NO_FEATURES:
         return "none of the configured features is there"
+    if reason is RejectReason.MISSING_FEATURE:
+        column = plan.required[int(judged.missing[row, plan.required].argmax())]
+        return f"{plan.feature_labels[column]}: is missing, and `missing: reject` asks for it"
     if reason is RejectReason.NOT_FINITE:
         return f"{plan.feature_labels[judged.infinite[row].argmax()]}: expected a number that is finite as float32"
     if reason is RejectReason.NO_ENTITY:

@@ -37,6 +37,7 @@ class Bank:
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
     smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
                                             [S, 0] where nothing is smoothed
+    history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     first_seen      float64 [S]             the partition's event time at the slot's first row
     last_seen       float64 [S]             the partition's event time at the slot's last row
     pause           float64 [S]             its longest pause of late (see `awaiting`); -inf = none
@@ -49,10 +50,11 @@ class Bank:
     quarantined     int32   [S]             place of its quarantine in the cluster pool, -1 = it has none
     modes           int8    [S]             its learning mode, which its entity's name decides
     occupied        bool    [S]             whether the slot is anybody's
+    tenants         int64   [S]             counts whose slot it has been, over all slots: the same = the same entity's
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
-    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False) -> None:
+    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False, history: int = 0) -> None:
         self.shape = shape
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
@@ -63,6 +65,7 @@ class Bank:
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
+                ("history", np.float64, (history,)),
                 ("first_seen", np.float64),
                 ("pause", np.float64),
                 ("last_seen", np.float64),
@@ -77,6 +80,7 @@ class Bank:
         self.quarantined = np.full(0, -1, np.int32)
         self.modes = np.zeros(0, np.int8)
         self.occupied = np.zeros(0, np.bool_)
+        self.tenants = np.zeros(0, np.int64)
         self.seen = np.zeros(0, np.bool_)
         self.pool = SeedPool(seed_rows, shape.features)
         self.clusters = ClusterPool(shape.features)
@@ -116,6 +120,11 @@ class Bank:
     def smoothed(self) -> Float64:
         """Smoothed score, and what each feature contributes to it [S, 1 + D]."""
         return self._slots["smoothed"]
+
+    @property
+    def history(self) -> Float64:
+        """Running state of the transforms [S, W]."""
+        return self._slots["history"]
 
     @property
     def first_seen(self) -> Float64:
@@ -221,6 +230,7 @@ class Bank:
         self._slots[slots] = np.zeros(1, self._fixed)
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
+        self.history[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
         self.since[slots] = np.nan
         self.pause[slots] = -np.inf
@@ -331,6 +341,7 @@ class Bank:
         self.quarantined = _extended(self.quarantined, capacity, -1)
         self.modes = _extended(self.modes, capacity, 0)
         self.occupied = _extended(self.occupied, capacity, False)  # noqa: FBT003 - the value to fill with
+        self.tenants = _extended(self.tenants, capacity, 0)
         self.seen = _extended(self.seen, capacity, False)  # noqa: FBT003 - likewise
 
 

@@ -53,11 +53,15 @@ class Block:
         )
 
 
-def usable(rows: Float32, slots: Int64) -> Bool:
-    """Tell which rows [n, D] can be scored: those with a slot and at least half their features."""
-    observed = np.isfinite(rows).sum(1)
-    enough: Bool = (2 * observed >= rows.shape[1]) & (slots >= 0)
-    return enough
+def usable(rows: Float32, slots: Int64, configured: int) -> Bool:
+    """Tell which rows [n, D] can be scored: those with a slot and at least half their features.
+
+    Half of the `configured` ones, the first of D, so that no cycle and no lag makes up for what is missing now; and
+    half of all, so that the distance is not mostly made up.
+    """
+    known = np.isfinite(rows)
+    enough: Bool = (2 * known[:, :configured].sum(1) >= configured) & (2 * known.sum(1) >= rows.shape[1])
+    return enough & (slots >= 0)
 
 
 @dataclass(frozen=True, slots=True)

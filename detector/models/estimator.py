@@ -237,7 +237,7 @@ def _turns(rows: Float32, shape: Shape) -> Iterator[Turn]:
     for start in range(0, len(rows), shape.rows):
         part = rows[start : start + shape.rows]
         slots = np.zeros(len(part), np.int64)
-        yield Turn(Block(0, part, slots, usable(part, slots), 0.0), 0, start, complete=False)
+        yield Turn(Block(0, part, slots, usable(part, slots, part.shape[1]), 0.0), 0, start, complete=False)
 
 
 def _labels(scores: StackScores) -> NDArray[np.int32]:

@@ -15,13 +15,14 @@ import numpy as np
 
 from detector.config.events import Events
 from detector.config.filters import Filter
+from detector.features.layout import columns_of, model_features
 from detector.types import Bool, Float32, Float64
 
 _NO_FILTER = Filter()
 
 
 class Filters(NamedTuple):
-    """The filters of D features, an array entry each (see `config.filters.Filter`).
+    """The filters of D columns of the model's rows, an array entry each (see `config.filters.Filter`).
 
     rise, drop      bool    [D]  whether a value above, or below, what is expected counts
     deviation       float64 [D]  least distance from it, in the feature's unit
@@ -38,8 +39,14 @@ class Filters(NamedTuple):
 
     @classmethod
     def of(cls, events: Events) -> Self | None:
-        """Take them from a configuration; None where no feature has one."""
-        filters = [feature.filter for feature in events.features]
+        """Take them from a configuration, for each column of the model's rows; None where no feature has one.
+
+        A feature's lags have its filter, cycles have none. Values are judged as the transforms make them.
+        """
+        filters = [_NO_FILTER] * columns_of(events)
+        for made in model_features(events):
+            if made.feature is not None:
+                filters[made.columns[0]] = events.features[made.feature].filter
         if all(each == _NO_FILTER for each in filters):
             return None
         ranges = [_range(each.allowed) for each in filters]

@@ -9,6 +9,7 @@ import numpy as np
 
 from detector.errors import StoreDamagedError
 from detector.models.absence_state import State
+from detector.models.budget import Running
 from detector.models.incident_state import Ending
 from detector.types import Float64
 
@@ -19,15 +20,17 @@ class Header(msgspec.Struct, frozen=True):
     detection      payload of the detection configuration in force
     model_version  counts the models of this partition from 1: a cold start makes a new one
     time           the partition's event time, epoch seconds; None before the first row
+    born           event time at which this version of the model began; None before the first row
     applied        number of control records that have taken effect
     number         number of the open block
     rows           float32 [n, D] rows of the open block, and their entities, "" = the whole partition
     placed         n bytes, 0 where the row found no room for its entity
     smoothed       float64 [n] smoothed scores of the open block's rows, where scores are smoothed
-    inside         n bytes, 1 where the row came within an incident of its slot
+    faulty         n bytes, 1 where the row may not count as normal: its slot has an incident
     incidents      entities whose incidents are open, and `ending` the incidents that ended at the last boundary
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     marks          float64 [3] that the gates of slots are set by
+    budget         what the rate from which on rows are flagged follows from
     kept           number of the block before which the last upkeep was due
     absence        who is absent
     learning       what operators said of learning modes, in order: patterns and modes
@@ -42,15 +45,17 @@ class Header(msgspec.Struct, frozen=True):
     entities: list[str]
     placed: bytes
     smoothed: bytes
-    inside: bytes
+    faulty: bytes
     incidents: list[str]
     ending: list[Ending]
     reference: bytes
     gate_reference: bytes
     marks: bytes
+    budget: Running
     kept: int
     absence: State
     learning: dict[str, str]
+    born: float | None = None
 
     def encode(self) -> bytes:
         """Return the bytes."""

@@ -21,6 +21,7 @@ _FIELDS: tuple[tuple[str, str], ...] = (
     ("told", "f8"),
     ("loud", "f8"),
     ("least", "f8"),
+    ("rows", "i8"),
     ("count", "i8"),
     ("history", "i8"),
     ("quiet", "i4"),
@@ -35,8 +36,9 @@ def state_of(features: int) -> np.dtype[Any]:
     offset, row  of the row that opened it       sequence  messages so far
     start        that row's event time           told      partition's event time of the last message
     loud         partition's event time of the last row at or beyond the lower threshold
-    quiet        rows since then                 count     rows at or beyond the threshold
-    least        their least rate                capped    whether the reference supported no lesser one
+    rows         rows from the one that opened it on, and `quiet` those under the lower threshold at the end
+    count        rows at or beyond the threshold, and `least` the least rate of all
+    capped       whether the reference supported no lesser one
     critical     the severity last told          history   a bit for each of the last rows, while there is no incident
     shares       float64 [D] sums over the counted rows
     """

@@ -34,8 +34,19 @@ SUPPRESSED = (BELOW_OPEN_AFTER, WITHIN_INCIDENT)
 """Why an anomalous row gives no message of its own."""
 
 
+_ALONE = 1.0
+"""Anomalous rows of an incident that may be one event by chance ..."""
+_CLUSTER = 2.0
+"""... times the half-life where scores are smoothed: one such event lifts so many of them."""
+_DENSE = 10.0
+"""An incident in which anomalous rows are so many times as frequent as the rate asked for is no chance."""
+
+
 class Rules(NamedTuple):
-    """Opens at n of the last m rows; rates as multiples of the threshold's; times in seconds of event time."""
+    """Opens at n of the last m rows; rates as multiples of the threshold's; times in seconds of event time.
+
+    An incident of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see `follow`.
+    """
 
     n: int
     m: int
@@ -45,6 +56,8 @@ class Rules(NamedTuple):
     quiet_rows: float
     quiet_time: float
     silence: float
+    fault_count: float
+    fault_time: float
 
     @classmethod
     def of(cls, detection: Detection) -> Rules:
@@ -59,6 +72,8 @@ class Rules(NamedTuple):
             incidents.resolve_after.rows or math.inf,
             incidents.resolve_after.time or math.inf,
             incidents.no_data_after or math.inf,
+            _ALONE if detection.model.smoothing is None else _CLUSTER * detection.model.smoothing,
+            detection.model.promote_after,
         )
 
 
@@ -121,25 +136,33 @@ class Incidents:
     # --- rows
 
     def follow(self, seen: Seen) -> tuple[list[Transition], Bool]:
-        """Advance the incidents by new rows; returns what happened, and which rows [n] came within an incident."""
+        """Advance the incidents by new rows; returns what happened, and which rows [n] are faulty.
+
+        Those may not count as normal: they come within an incident that is no chance, with more anomalous rows than
+        one event makes, far more frequent than was asked for; until it has lasted so long that it is what is normal
+        now. It goes by what came before the row, never by the row itself: to leave out whatever alerts would lower the
+        threshold, so that more and more alerts.
+        """
         state, slots, judged = self._bank.incidents, seen.slots, seen.judged
         inside = judged & (state["sequence"][slots] > 0)
         stirring = inside | (judged & seen.flagged)
         if self.rules.m > 1:
             stirring |= judged & (state["history"][slots] != 0)
+        faulty = np.zeros(len(slots), np.bool_)
         if not stirring.any():
-            return [], inside
+            return [], faulty
         present = np.unique(slots[stirring])
         rows = np.flatnonzero(judged & np.isin(slots, present))
         group = np.searchsorted(present, slots[rows])
         calm = self._calm(present, rows, group, seen)
         lasting = rows[calm[group]]
+        faulty[lasting] = self._faulty_rows(lasting, seen)
         self._add(lasting, seen)
         self.suppressed[WITHIN_INCIDENT] += int(seen.flagged[lasting].sum())
         told: list[Transition] = []
         for g in np.flatnonzero(~calm).tolist():
-            told += self._walk(int(present[g]), rows[group == g], seen, inside)
-        return sorted(told, key=lambda happened: happened.position), inside
+            told += self._walk(int(present[g]), rows[group == g], seen, faulty)
+        return sorted(told, key=lambda happened: happened.position), faulty
 
     def _calm(self, present: Int64, rows: Int64, group: Int64, seen: Seen) -> Bool:
         """Tell which slots [S] have an open incident to which these rows can do nothing but add."""
@@ -154,12 +177,27 @@ class Incidents:
         calm: Bool = (state["sequence"] > 0) & as_grave & recent & ((quiet == 0) | unresolved)
         return calm
 
+    def _faulty_rows(self, rows: Int64, seen: Seen) -> Bool:
+        """Tell which rows [n] of open incidents may not count as normal, by what came before each."""
+        state, slots, flagged = self._bank.incidents, seen.slots[rows], seen.flagged[rows]
+        order = np.argsort(slots, kind="stable")
+        first = np.searchsorted(slots[order], slots[order])
+        earlier: Int64 = np.cumsum(flagged[order]) - flagged[order]
+        more, length = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+        more[order], length[order] = earlier - earlier[first], np.arange(len(rows)) - first
+        count = state["count"][slots] + more - 1
+        frequent = count > _DENSE * seen.rate * (state["rows"][slots] + length)
+        recent = seen.partition_times[rows] - state["start"][slots] < self.rules.fault_time
+        faulty: Bool = (count > self.rules.fault_count) & frequent & recent
+        return faulty
+
     def _add(self, rows: Int64, seen: Seen) -> None:
         """Add rows [n] to the open incidents of their slots, in order."""
         state, slots, rates = self._bank.incidents, seen.slots[rows], seen.rates[rows]
         present = np.unique(slots)
         before = state["least"][present]
         counted = rows[seen.flagged[rows]]
+        np.add.at(state["rows"], slots, 1)
         np.add.at(state["count"], seen.slots[counted], 1)
         np.add.at(state["shares"], seen.slots[counted], shares_of(seen.parts[counted]))
         np.minimum.at(state["least"], slots, rates)
@@ -173,12 +211,15 @@ class Incidents:
         state["quiet"][present[last >= 0]] = 0
         np.add.at(state["quiet"], slots[at > last[group]], 1)
 
-    def _walk(self, slot: int, rows: Int64, seen: Seen, inside: Bool) -> list[Transition]:
-        """Advance one slot's incident row by row, and correct which of its rows came within one."""
+    def _walk(self, slot: int, rows: Int64, seen: Seen, faulty: Bool) -> list[Transition]:
+        """Advance one slot's incident row by row, and tell which of its rows are faulty."""
         told = []
         for i in rows.tolist():
-            inside[i] = self._bank.incidents[slot]["sequence"] > 0
-            happened = self._go_on(slot, i, seen) if inside[i] else self._begin(slot, i, seen)
+            if self._bank.incidents[slot]["sequence"] > 0:
+                faulty[i] = self._faulty_rows(np.array([i]), seen)[0]
+                happened = self._go_on(slot, i, seen)
+            else:
+                happened = self._begin(slot, i, seen)
             if happened is not None:
                 told.append(happened)
         return told
@@ -194,7 +235,8 @@ class Incidents:
             self.suppressed[BELOW_OPEN_AFTER] += 1
             return None
         at = seen.place(i)
-        state["history"], state["sequence"], state["quiet"], state["count"] = 0, 0, 0, 1
+        state["history"], state["sequence"], state["quiet"] = 0, 0, 0
+        state["rows"], state["count"] = 1, 1
         state["offset"], state["row"] = at.position
         state["start"], state["loud"] = at.time, at.partition_time
         state["least"], state["capped"] = seen.rates[i], seen.rates[i] <= seen.least_rate

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.smoothing import smooth, weight
 from detector.models import drift
 from detector.models.bank import Bank
 from detector.models.blocks import Block
@@ -22,7 +23,6 @@ from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
 from detector.models.reference import Placed, Reference
-from detector.models.smoothing import smooth, weight
 from detector.models.stacking import Turn, distinct
 from detector.types import Bool, Float32, Float64, Int64
 
@@ -30,6 +30,8 @@ _GATED = 1e-3
 """Rate of the scores that the learning gate is a multiple of."""
 _GATE_ROWS = 500.0
 """Rows that a slot's sketch must know before it gates any."""
+_LEAST_COUNTED = 1e-6
+"""Nor do rows so rare, whatever the target: a budget may ask for less than a reference can tell."""
 _OUTLYING = 0.01
 """Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
 
@@ -58,9 +60,9 @@ class Scored(NamedTuple):
     least_rate: float
 
     def anomaly(  # noqa: PLR0913 - what the model of a partition knows of a row beside its scores
-        self, at: int, row: int, *, since: float, threshold: float, version: int, block: int
+        self, at: int, row: int, *, observed: Float64, since: float, threshold: float, version: int, block: int
     ) -> Anomaly:
-        """Describe the row at place `at` of the block, whose slot has drifted since then."""
+        """Describe the row at place `at` of the block, seen as `observed` [D], whose slot has drifted since then."""
         t, rate = self.turn, float(self.rates[at])
         return Anomaly(
             row=row,
@@ -72,6 +74,7 @@ class Scored(NamedTuple):
             model_version=version,
             block=block,
             centroid=int(self.of.centroid[t, at]),
+            observed=observed,
             expected=self.of.expected[t, at],
             parts=self.shares[at],
         )
@@ -84,6 +87,7 @@ class Judging:
     reference      of smoothed scores: what alerts go by
     gating         of scores: what the learning gate goes by
     open_smoothed  float64 [n] smoothed scores of the open block's rows
+    rate           the share of normal rows that may be flagged, from the last boundary on
     marks          float64 [3] what learning gates go by, on the references' scale, as of the last upkeep: `gating`'s
                    quantile of rate 1e-3 and its alert threshold, and the alert threshold of `reference`; inf = unknown
     """
@@ -97,6 +101,7 @@ class Judging:
         self.gating = Reference(detection.alerting.reference)
         self.open_smoothed = np.zeros(0)
         self.marks = np.full(3, np.inf)
+        self.rate = 1.0
 
     def configure(self, detection: Detection) -> None:
         """Go on by another configuration, of a model of the same form.
@@ -169,15 +174,15 @@ class Judging:
         """Keep the smoothed scores of an open block's new rows."""
         self.open_smoothed = np.concatenate([self.open_smoothed, scored.smoothed])
 
-    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, inside: Bool) -> None:
+    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, faulty: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
         `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
-        learning gate are none. `inside` [n] tells which came within an incident of their slot: they stay out. The row
-        that opened it counts, or leaving out whatever alerts would lower the threshold, and more and more would alert.
+        learning gate are none. `faulty` [n] tells which came within an incident of their slot that is no chance: they
+        stay out.
         """
-        least = _OUTLYING * self._detection.alerting.false_alarm_rate
-        normal = able & ~inside & (scored.rates > least) & (scored.rates <= 1.0)
+        least = max(_OUTLYING * self.rate, _LEAST_COUNTED)
+        normal = able & ~faulty & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.smoothed, normal & seeded)
@@ -188,6 +193,12 @@ class Judging:
             self._follow(1, block, distance, counted & seeded)
         self.open_smoothed = np.zeros(0)
 
+    def alone(self, distance: Float32, sketches: Float64) -> Float64:
+        """Return the rates of distances [n] each for itself, by the sketches of their slots [n, 2, 3]: no smoothing."""
+        reference, which = (self.gating, 1) if self._apart else (self.reference, 0)
+        rates = reference.rates(scaled(distance.astype(np.float64), sketches[:, which]))
+        return np.where(np.isnan(distance), UNSCORED, rates)
+
     def _follow(self, which: int, block: Block, scores: Float64, counted: Bool) -> None:
         present, group = distinct(block.slots[counted], self._bank.capacity)
         sketches = self._bank.sketches
@@ -195,7 +206,7 @@ class Judging:
 
     def mark(self) -> None:
         """Take the marks that the learning gates go by from now on."""
-        gating, rate = self.gating if self._apart else self.reference, self._detection.alerting.false_alarm_rate
+        gating, rate = self.gating if self._apart else self.reference, self.rate
         usual = gating.quantile(_GATED) if gating.total >= 1.0 / _GATED else math.inf
         self.marks = np.array([usual, gating.threshold(rate), self.reference.threshold(rate)])
 

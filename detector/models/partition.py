@@ -9,18 +9,23 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.transforms import Transforms
 from detector.models.absence import Absences
 from detector.models.absence_state import State
 from detector.models.bank import Bank
+from detector.models.beside import Beside
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
+from detector.models.budget import Budget, Running
 from detector.models.copying import Copying
 from detector.models.header import Header, float64
 from detector.models.incident_state import without_shares
 from detector.models.incidents import Incidents, Rules, Seen
+from detector.models.incoming import Incoming
 from detector.models.judging import Judging, Scored, smoothing_of
 from detector.models.learning import FREEZE, MODES, Learning
 from detector.models.planting import Planting
@@ -32,7 +37,20 @@ from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.models.upkeep import Upkeep
-from detector.types import NO_ROWS, Bool, ControlKind, ControlRecord, Float32, Float64, Int64, Partition, Reason, Rows
+from detector.models.versions import version_for
+from detector.models.window import WindowLimits
+from detector.types import (
+    NO_ROWS,
+    Bool,
+    ControlKind,
+    ControlRecord,
+    Float64,
+    Int64,
+    Partition,
+    Phase,
+    Reason,
+    Rows,
+)
 
 _UPKEEP = 64
 """Upkeep of slots is due, and entities are forgotten, at every such multiple of blocks; no stack crosses one."""
@@ -46,6 +64,7 @@ class PartitionModel:
     model_version  counts the models of this partition from 1: a cold start makes a new one
     applied        control records that have taken effect
     time           the partition's event time, epoch seconds; -inf before the first row
+    born           what it was when this version of the model began
     changes        what upkeep did to its slots so far: `reseeds` and `promotions`
     learning       the learning modes of its entities
     """
@@ -60,9 +79,12 @@ class PartitionModel:
     judging: Judging
     quarantine: Quarantine
     upkeep: Upkeep
+    beside: Beside
     incidents: Incidents
     absences: Absences
-    _inside: Bool
+    budget: Budget
+    _faulty: Bool
+    _transforms: Transforms
     _planting: Planting
 
     def __init__(
@@ -72,16 +94,19 @@ class PartitionModel:
         *,
         programs: Callable[[Detection], Program],
         load: Callable[[Sequence[str]], dict[str, bytes]],
+        window: WindowLimits | None = None,
     ) -> None:
         self.partition = partition
         self._programs = programs
         self._load = load
+        self._window = window
         self._controls: deque[ControlRecord] = deque()
         self.applied = 0
         self.model_version = 1
         self.time = -math.inf
         self.changes = Counter[str]()
         self.learning = Learning(detection.learning, {})
+        self.born = -math.inf
         self._begin_cold(detection, 0)
 
     # --- control records, checkpoints, memory
@@ -99,6 +124,7 @@ class PartitionModel:
         self._begin_cold(detection, saved.number)
         self.applied, self.model_version, self.upkeep.since = saved.applied, saved.model_version, saved.kept
         self.time = -math.inf if saved.time is None else saved.time
+        self.born = -math.inf if saved.born is None else saved.born
         self.slots.know(entities)
         self.absences = Absences(self.bank, self.slots, detection, saved.absence)
         self.absences.know(heads)
@@ -107,8 +133,10 @@ class PartitionModel:
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
         placed = np.frombuffer(saved.placed, np.bool_)
         slots = np.where(placed, self.slots.look_up(saved.entities), -1)
-        self.open = self.open.extended(rows, slots, usable(rows, slots), self.time)
-        self._inside = np.frombuffer(saved.inside, np.bool_)
+        can = usable(rows, slots, self._transforms.features)
+        self.open = self.open.extended(rows, slots, can, self.time)
+        self._faulty = np.frombuffer(saved.faulty, np.bool_)
+        self._budget_by(self.detection, saved.budget)
         self.incidents.restore(saved.incidents, saved.ending)
 
     def header(self) -> bytes:
@@ -124,7 +152,8 @@ class PartitionModel:
             entities=[(self.slots.names[slot] if slot >= 0 else None) or WHOLE for slot in slots],
             placed=(self.open.slots >= 0).tobytes(),
             smoothed=self.judging.open_smoothed.astype("<f8").tobytes(),
-            inside=self._inside.tobytes(),
+            faulty=self._faulty.tobytes(),
+            budget=self.budget.running,
             incidents=self.incidents.entities(),
             ending=self.incidents.ending,
             reference=self.judging.reference.counts.astype("<f8").tobytes(),
@@ -133,6 +162,7 @@ class PartitionModel:
             kept=self.upkeep.since,
             absence=self.absences.state,
             learning=self.learning.said,
+            born=self.born if math.isfinite(self.born) else None,
         ).encode()
 
     def control(self, controls: Iterable[ControlRecord]) -> None:
@@ -183,23 +213,25 @@ class PartitionModel:
         Takes only the rows before a change of the configuration: those behind it have to be decoded anew.
         """
         times = event_times(rows.times, self.time)
-        values = rows.values.astype(np.float32)
-        tally = Tally(len(rows))
+        incoming = Incoming(rows, self._transforms, self.bank, self.copying)
+        tally = Tally(incoming.values)
         pieces = deque(self._cuts(times))
         taken = 0
         while pieces and not self._reconfigured():
-            turns = self._plan(pieces, rows.entities, values, times)
+            turns = self._plan(pieces, incoming, times)
             taken = turns[-1].end
             self._run(turns, rows, times, tally)
             if taken:
                 self.time = float(times[taken - 1])
+                self.born = self.born if math.isfinite(self.born) else float(times[0])
+        tally.overflowed = incoming.overflowed
         return tally.progress(taken, late=int((rows.times[:taken] < times[:taken]).sum()))
 
     def finish(self) -> None:
         """Learn the open block as it is, and seed from the rows there are: for data that end, which no log does."""
         if len(self.open):
             turn = Turn(self.open, len(self.open), 0, complete=True)
-            self._run([turn], NO_ROWS, np.zeros(0), Tally(0))
+            self._run([turn], NO_ROWS, np.zeros(0), Tally(np.zeros((0, self.shape.features))))
         slots = self.slots.resident_slots()
         self.copying.before_change(slots)
         self._planting.seed_early(slots)
@@ -208,14 +240,15 @@ class PartitionModel:
         tick = self.detection.blocks.tick
         return cuts(times, held=len(self.open), open_time=self.open.time, size=self.shape.rows, tick=tick)
 
-    def _plan(self, pieces: deque[Cut], entities: list[str] | None, values: Float32, times: Float64) -> list[Turn]:
+    def _plan(self, pieces: deque[Cut], incoming: Incoming, times: Float64) -> list[Turn]:
         """Take from `pieces` what fits one call: it ends before upkeep or a control record, and where slots seed."""
         room = min(STACK, _UPKEEP - self.open.number % _UPKEEP)
         if self._controls:
             room = min(room, self._controls[0].boundary - self.open.number)
         first, last = pieces[0].start, pieces[min(room, len(pieces)) - 1].end
-        slots = self._find(entities, first, last)
-        can = usable(values[first:last], slots)
+        slots = self._find(incoming.entities, first, last)
+        incoming.see(slots, first)
+        can = usable(incoming.rows[first:last], slots, self._transforms.features)
         seeds, called = SeedCount(self.bank), set[int]()
         block, turns = self.open, list[Turn]()
         while pieces and len(turns) < room:
@@ -223,7 +256,7 @@ class PartitionModel:
             rows = slice(cut.start - first, cut.end - first)
             if cut.end > cut.start:
                 time = float(times[cut.end - 1])
-                block = block.extended(values[cut.start : cut.end], slots[rows], can[rows], time)
+                block = block.extended(incoming.rows[cut.start : cut.end], slots[rows], can[rows], time)
             if len(self.slots.resident) > self.shape.call_slots:  # else no call can have too many of them
                 called.update(block.slots.tolist())
                 if turns and len(called - {NOWHERE}) > self.shape.call_slots:
@@ -249,14 +282,17 @@ class PartitionModel:
         scores, states = self.program(stack, self.bank.gather(called, len(stack.rows)))
         if turns[0].complete:
             self.bank.scatter(called, states)
+        judged = list[Scored]()
         for t, turn in enumerate(turns):
             scored = self.judging.judge(t, turn, scores)
+            judged.append(scored)
             self._observe(turn, scored, rows, times, tally)
             if turn.complete:
                 self._learned(turn, scored)
             else:
                 self.open = turn.block
                 self.judging.keep(scored)
+        self.beside.ran(self.program, stack, called, turns, judged)
 
     def _meet(self, turns: list[Turn], tally: Tally) -> None:
         """Let the slots see the features of the rows that are new."""
@@ -277,7 +313,7 @@ class PartitionModel:
         tally.smoothed[here] = scored.smoothed[new]
         if not len(rates):
             return
-        rate, alerting = self.detection.alerting.false_alarm_rate, self.detection.alerting
+        rate, alerting = self.budget.rate, self.detection.alerting
         since = self.judging.drifting(turn, scored, rows.times[here])
 
         def describe(i: int) -> Anomaly:
@@ -285,7 +321,8 @@ class PartitionModel:
                 before + i,
                 turn.start + i,
                 since=float(since[i]),
-                threshold=-math.log10(rate),
+                observed=tally.observed[turn.start + i],
+                threshold=self.budget.threshold,
                 version=self.model_version,
                 block=turn.block.number,
             )
@@ -312,14 +349,17 @@ class PartitionModel:
         if not turn.scored:
             tally.transitions += self.incidents.begin_block(seen) + self.absences.begin_block(seen.first)
         placed = slots != NOWHERE
+        fresh = slots[placed][np.isinf(self.bank.last_seen[slots[placed]])]
         back = self.absences.follow(seen, placed)
         self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
-        transitions, inside = self.incidents.follow(seen)
+        transitions, faulty = self.incidents.follow(seen)
         tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
         tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
         tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
-        self._inside = np.concatenate([self._inside, inside])
+        self._faulty = np.concatenate([self._faulty, faulty])
+        opened = sum(happened.phase is Phase.OPEN for happened in transitions)
+        self.budget.saw(exceedances=int((flagged & ~faulty).sum()), incidents=opened, entities=len(np.unique(fresh)))
 
     def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
@@ -328,8 +368,11 @@ class PartitionModel:
         gates = bank.gates[block.slots]
         gated = able & (gates > 0) & (scored.distance > gates)
         learned = able & ~gated
-        self.judging.learn(block, scored, able, learned, self._inside)
-        self._inside = np.zeros(0, np.bool_)
+        self.beside.learned(block, scored, learned & ~self._faulty, self.budget.rate)
+        self.judging.learn(block, scored, able, learned, self._faulty)
+        self._faulty = np.zeros(0, np.bool_)
+        self.budget.learn(int(block.usable.sum()), block.time)
+        self.judging.rate = self.budget.rate
         if gated.any():
             self.quarantine.add(block.slots[gated], block.rows[gated], block.time)
         slots = block.slots[learned]
@@ -350,7 +393,9 @@ class PartitionModel:
         stale = self.slots.stale(before)
         self.copying.before_change(stale)
         self.incidents.end(stale.tolist(), Reason.FORGOTTEN)
-        self.copying.forgotten += self.slots.forget(before)
+        forgotten = self.slots.forget(before)
+        self.budget.saw(entities=-len(forgotten))
+        self.copying.forgotten += forgotten
         self.copying.released(stale)
 
     def _reconfigured(self) -> bool:
@@ -362,8 +407,12 @@ class PartitionModel:
             match record.kind:
                 case ControlKind.CONFIGURATION:
                     self._configure(Detection.from_payload(record.payload))
+                case ControlKind.PARTITIONS:
+                    self.budget.share(record.payload["partitions"])
                 case ControlKind.LEARNING:
                     self.learning.say(record.payload["pattern"], record.payload["mode"])
+                case ControlKind.DECISION | ControlKind.ROLLBACK:
+                    self._adopt(record.payload)
             self.slots.modes_changed()
             self.upkeep.fall_due(self.open.number)
         return self.detection != before
@@ -373,9 +422,11 @@ class PartitionModel:
         self.learning.configure(detection.learning)
         if form(detection) == form(self.detection):
             self.detection = detection
+            self._transforms = Transforms(detection.events)
             self.program, self.shape = self._programs(detection), shape_of(detection)
             self.bank.shape = self.shape
             self.judging.configure(detection)
+            self._budget_by(detection, self.budget.running)
             self.incidents.rules = Rules.of(detection)
             self.absences.configure(detection)
             self._planting.rules, self._planting.alpha = rules_of(detection), self.judging.alpha
@@ -388,23 +439,48 @@ class PartitionModel:
             ending, absence = self.incidents.ending, self.absences.over()
             if detection.events.features != self.detection.events.features:
                 ending = [without_shares(each) for each in ending]
+            partitions = self.budget.running.partitions
             self._begin_cold(detection, self.open.number)
+            self._budget_by(detection, Running(partitions=partitions))
             self.incidents.ending, self.absences.state = ending, absence
             self.copying.resume(unsaved, forgotten)
+
+    def _adopt(self, payload: dict[str, Any]) -> None:
+        """Take up the version that a decision or a rollback carries, if it was made for the model there is."""
+        version = version_for(self.model_version, payload)
+        if version is None:
+            return
+        slots = self.slots.look_up(version.entities)
+        chosen = np.flatnonzero(slots >= 0)
+        chosen = chosen[~self.bank.unseeded(slots[chosen])]
+        self.copying.before_change(slots[chosen])
+        version.put(self.bank, slots[chosen], chosen)
+        self.model_version += 1
+        self.born = self.time
+        self.beside.shadow = None
 
     def _begin_cold(self, detection: Detection, number: int) -> None:
         self.detection = detection
         self.shape = shape_of(detection)
         self.program = self._programs(detection)
         rules, alpha = rules_of(detection), smoothing_of(detection)
-        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None)
+        self._transforms = Transforms(detection.events)
+        history = self._transforms.width
+        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None, history=history)
         self.judging = Judging(self.bank, detection)
         self.slots = Slots(self.bank, detection.entities.limit, self._load, self.learning.mode_of)
         self._planting = Planting(self.partition, self.bank, self.slots, rules, alpha)
         self.quarantine = Quarantine(self.bank, self._planting)
         self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
         self.copying = Copying(self.bank, self.slots)
+        self.beside = Beside(self.partition, self.bank, self.slots, self.judging, self._window)
+        self.born = self.time
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
         self.absences = Absences(self.bank, self.slots, detection, State())
-        self._inside = np.zeros(0, np.bool_)
+        self._faulty = np.zeros(0, np.bool_)
+        self._budget_by(detection, Running())
         self.open = Block.empty(number, self.shape.features, self.time)
+
+    def _budget_by(self, detection: Detection, running: Running) -> None:
+        self.budget = Budget(detection.alerting, running)
+        self.judging.rate = self.budget.rate

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.features.smoothing import smooth
 from detector.models.bank import Bank
 from detector.models.calibration import begun
-from detector.models.seeding import Seeds, UInt64, draw_key, may_be_dead, scales, seed, split_dead
+from detector.models.scale import scales
+from detector.models.seeding import Seeds, UInt64, draw_key, may_be_dead, seed, split_dead
 from detector.models.shape import Rules
 from detector.models.slots import WHOLE, Slots
-from detector.models.smoothing import smooth
 from detector.types import Bool, Float32, Float64, Int64, Partition
 
 _AT_ONCE = 64

@@ -83,12 +83,13 @@ class SeedPool:
 class ClusterPool:
     """The micro-clusters of slots that have rows in quarantine.
 
-    held  float64 [P, 3 + 3 D]  weight, event times of the first and last row; per feature number, sum and sum of
-                                squares of the values
+    held  float64 [P, 3 + 6 D]  weight, event times of the first and last row; then D each: number of the values, their
+                                sum, their squares', their times' since the first row, those' squares', and that of
+                                values times times
     """
 
     def __init__(self, features: int) -> None:
-        self.held: Float64 = np.zeros((0, 3 + 3 * features))
+        self.held: Float64 = np.zeros((0, 3 + 6 * features))
         self._places = _Places()
 
     @property

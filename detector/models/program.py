@@ -51,6 +51,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -58,6 +59,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.models.lending import lendable
+from detector.models.scale import CLIP
 from detector.models.shape import STACK, Rules, Shape
 from detector.types import Bool, Float32, Float64, Int32
 
@@ -82,8 +84,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _hushed():
     import tensorflow as tf
 
-CLIP = 10.0
-"""Standard deviations at which a feature is clipped for assignment and learning."""
 _REACH = np.float32(1e17)
 """Values are clipped at this distance from the mean in any case: the squares of a block must not overflow."""
 _VAST = np.float32(1e30)
@@ -188,10 +188,14 @@ class Program:
         )
 
     def warm_up(self) -> None:
-        """Compile now rather than at the first row."""
-        for blocks, compiled in self._compiled.items():
+        """Compile now rather than at the first row: both shapes at once, each of which takes seconds."""
+
+        def compile_(blocks: int) -> None:
             arguments = self._signature(blocks)
-            compiled(*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), arguments))
+            self._compiled[blocks](*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), arguments))
+
+        with ThreadPoolExecutor(len(self._compiled)) as threads:
+            list(threads.map(compile_, self._compiled))
 
     def _signature(self, blocks: int) -> Tensor:
         shape, slots = self.shape, self.shape.slots_of(blocks) + 1

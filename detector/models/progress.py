@@ -21,6 +21,7 @@ class Anomaly:
     since      event time since which the scores of its slot are high; None where the row's is not
     threshold  the score from which on rows are anomalous
     block      number of the block whose model scored it, and that model's version
+    observed   float64 [D] what the model saw of it: NaN = missing
     expected   float32 [D] coordinates of the centroid that explains it
     parts      float32 [D] features' parts of what the score is made of: their ratio counts
     """
@@ -34,6 +35,7 @@ class Anomaly:
     model_version: int
     block: int
     centroid: int
+    observed: Float64
     expected: Float32
     parts: Float32
 
@@ -91,6 +93,7 @@ class Progress:
     suppressed  anomalous rows that gave no message, by reason
     top         the row with the highest score, anomalous or not; None where none was scored
     late        rows behind their partition's event time
+    overflowed  transformed values beyond float32, which counted as missing
     """
 
     taken: int
@@ -104,12 +107,17 @@ class Progress:
     top: Anomaly | None
     unscored: Counter[str]
     late: int
+    overflowed: int
 
 
 class Tally:
-    """Gathers the progress of one batch of n rows, block by block. A rate above 1 is that of a row not scored."""
+    """Gathers the progress of one batch, block by block. A rate above 1 is that of a row not scored.
 
-    def __init__(self, rows: int) -> None:
+    observed  float64 [n, D] what the model sees of its n rows; filled in as it sees them
+    """
+
+    def __init__(self, observed: Float64) -> None:
+        rows, self.observed = len(observed), observed
         self.distance = np.full(rows, np.nan, np.float32)
         self.smoothed = np.full(rows, np.nan)
         self.rates = np.full(rows, UNSCORED)
@@ -119,6 +127,7 @@ class Tally:
         self.suppressed: Counter[str] = Counter()
         self.top: Anomaly | None = None
         self.unscored: Counter[str] = Counter()
+        self.overflowed = 0
 
     def progress(self, taken: int, late: int) -> Progress:
         """Return the result for the first `taken` rows."""
@@ -139,4 +148,5 @@ class Tally:
             self.top,
             unscored,
             late,
+            self.overflowed,
         )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.models.program import CLIP
+from detector.models.scale import scales, standardised
 from detector.types import Float32, Float64, Int64
 
 UInt64 = NDArray[np.uint64]
@@ -58,13 +58,6 @@ def uniforms(keys: UInt64, draw: int | UInt64) -> Float64:
     return drawn
 
 
-def scales(mean: Float32, var: Float32) -> Float64:
-    """Return the standard deviation that distances are measured in, as the program has it."""
-    known = np.nan_to_num(mean.astype(np.float64))
-    scale: Float64 = np.sqrt(var.astype(np.float64)) + 0.01 * np.abs(known) + 1e-9
-    return scale
-
-
 def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt64) -> tuple[Seeds, Float64]:
     """Choose centroids for S slots: k-means++, a few turns of Lloyd's algorithm, and the best of several such runs.
 
@@ -74,7 +67,7 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     """
     slots, count, features = rows.shape
     centre, scale = np.nan_to_num(mean.astype(np.float64))[:, None, :], scales(mean, var)[:, None, :]
-    z = _on_grid(np.clip(np.nan_to_num((rows - centre) / scale), -CLIP, CLIP))
+    z = _on_grid(standardised(rows, mean[:, None, :], var[:, None, :]))
     runs = max(1, min(_RUNS, count // _ROWS_A_RUN, _WORK // (count * centroids * features)))
     steps: UInt64 = np.arange(runs, dtype=np.uint64) * np.uint64(_RUN_STEP)
     run_keys: UInt64 = np.add.outer(keys, steps).reshape(-1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from detector.config.detection import Detection
+from detector.features.layout import columns_of, missing_of, steps_of
 
 STACK = 16
 """Blocks in one call of the program, at most."""
@@ -18,7 +19,10 @@ _MEMBERS = 5
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """features D, centroids K of each of M members, rows of a block B; `keyed`: slots are entities, not partitions."""
+    """features D, centroids K of each of M members, rows of a block B; `keyed`: slots are entities, not partitions.
+
+    The features are the model's: lags and cycles among them.
+    """
 
     features: int
     centroids: int
@@ -91,7 +95,7 @@ def shape_of(detection: Detection) -> Shape:
     events, model = detection.events, detection.model
     keyed = events.entity is not None
     members = model.members or (1 if keyed else _MEMBERS)
-    return Shape(len(events.features), model.centroids, detection.blocks.rows, keyed=keyed, members=members)
+    return Shape(columns_of(events), model.centroids, detection.blocks.rows, keyed=keyed, members=members)
 
 
 def seed_rows(detection: Detection) -> int:
@@ -104,7 +108,12 @@ def seed_rows(detection: Detection) -> int:
 
 def form(detection: Detection) -> tuple[object, ...]:
     """Return what the state of a slot is made for: a model of another form begins cold."""
-    features = tuple((feature.name, feature.path) for feature in detection.events.features)
+    events = detection.events
+    features = tuple(
+        (feature.name, feature.path, tuple(steps_of(events, feature)), missing_of(events, feature) == "previous")
+        for feature in events.features
+    )
     shape = shape_of(detection)
     smoothed = detection.model.smoothing is not None
-    return features, detection.events.entity, shape.centroids, shape.members, seed_rows(detection), smoothed
+    sizes = shape.centroids, shape.members, seed_rows(detection)
+    return features, tuple(events.cycles), events.entity, *sizes, smoothed

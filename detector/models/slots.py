@@ -46,6 +46,7 @@ class Slots:
         self.awaited = Deadlines()
         self.names: list[str | None] = []
         self._free: list[int] = []
+        self._placed = 0
 
     def __len__(self) -> int:
         """Entities known, resident or not."""
@@ -127,6 +128,8 @@ class Slots:
         self.resident[entity] = slot
         self._bank.occupied[slot] = True
         self._bank.modes[slot] = self._mode_of(entity)
+        self._placed += 1
+        self._bank.tenants[slot] = self._placed
         return slot
 
     def modes_changed(self) -> None:

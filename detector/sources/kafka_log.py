@@ -33,6 +33,7 @@ def facts(consumer: Any, cluster: Any, key: Any, *, known_end: int | None, start
         committed=committed.offset if committed is not None else None,
         committed_store=metadata.removeprefix(_MARK) if metadata.startswith(_MARK) else "",
         start=_start(consumer, key, earliest, end, start),
+        partitions=max(1, sum(len(cluster.partitions_for_topic(topic) or ()) for topic in consumer.subscription())),
     )
 
 

@@ -51,7 +51,7 @@ class MemoryLog:
         """Return what a member learns when it takes the partition over."""
         offset, store = self.committed.get(partition, (None, ""))
         earliest = self.earliest.get(partition, 0)
-        return LogFacts(self.topic_id, earliest, self.end(partition), offset, store, start=earliest)
+        return LogFacts(self.topic_id, earliest, self.end(partition), offset, store, earliest, max(len(self._ends), 1))
 
 
 class MemorySource:

@@ -50,6 +50,11 @@ def partition_file(folder: Path, partition: Partition) -> Path:
     return folder / _escape(partition.topic) / f"{partition.number}.sqlite"
 
 
+def refit_file(folder: Path, partition: Partition) -> Path:
+    """Return where the record of a partition's last refit stands: for people, and no part of its state."""
+    return partition_file(folder, partition).with_suffix(".refit")
+
+
 def partition_of(file: Path) -> Partition:
     """Undo `partition_file`."""
     return Partition(unquote(file.parent.name, errors="surrogateescape"), int(file.stem))

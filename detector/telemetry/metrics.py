@@ -42,6 +42,9 @@ class Metrics:
         for reason in RejectReason:
             self.events_rejected.labels(reason.value)
         self.events_unscored = self._counter("events_unscored", "Rows accepted but not scored", "reason")
+        self.transforms_overflowed = self._counter(
+            "transforms_overflowed", "Transformed values beyond float32, which counted as missing"
+        )
         self.events_late = self._counter("events_late", "Rows behind their partition's event time")
         self.dead_letters = self._counter("dead_letters", "Rejected records handed to the dead letters")
         self.last_event_timestamp_seconds = self._gauge(
@@ -88,6 +91,18 @@ class Metrics:
         self.entities_learning = self._gauge("entities_learning", "Slots in memory by their learning mode", "mode")
         self.rows_quarantined = self._gauge("rows_quarantined", "Rows in quarantine, over all slots in memory")
         self.promotions = self._counter("promotions", "Quarantines that turned out to be a new normal")
+        self.refits = self._counter("refits", "Refits, by what became of them and of their candidates", "result")
+        self.refit_duration_seconds = self._histogram(
+            "refit_duration_seconds",
+            "Time of a refit's process",
+            (1, 2.5, 5, 10, 25, 50, 100, 250, 500),
+        )
+        self.refit_agreement = self._gauge(
+            "refit_agreement", "Share of rows that the last refit and the model judged alike", *_PARTITION
+        )
+        self.model_age_seconds = self._gauge(
+            "model_age_seconds", "Event time since the oldest model's version began, over all partitions"
+        )
         self.model_info = Info("detector_model", "The model that scores now", registry=self.registry)
         self.set_model_version(0)
 
@@ -102,6 +117,15 @@ class Metrics:
         self.incidents_resolved = self._counter("incidents_resolved", "Incidents that are over", "reason")
         for reason in (Reason.RECOVERED, Reason.NO_DATA, Reason.FORGOTTEN, Reason.RETURNED, Reason.GIVEN_UP):
             self.incidents_resolved.labels(reason.value)
+        self.alert_budget_incidents_per_day = self._gauge(
+            "alert_budget_incidents_per_day", "Incidents a day that the budget leaves to the partitions of this daemon"
+        )
+        self.alert_observed_incidents_per_day = self._gauge(
+            "alert_observed_incidents_per_day", "Incidents a day of event time that opened of late, over the same"
+        )
+        self.alert_budget_unmet = self._gauge(
+            "alert_budget_unmet", "Partitions whose budget cannot be met, by why", "reason"
+        )
         self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")
         self.alerts_suppressed = self._counter(
             "alerts_suppressed", "Anomalous rows that raised no alert of their own", "reason"
@@ -180,6 +204,7 @@ class Metrics:
             self.kafka_consumer_lag_records,
             self.kafka_consumer_lag_seconds,
             self.partition_idle_seconds,
+            self.refit_agreement,
         ):
             with suppress(KeyError):  # what older versions of the library raise where there is no such series
                 gauge.remove(partition.topic, str(partition.number))

@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 import detector.owned
 from detector.config.detection import Detection
 from detector.config.sections import Config
 from detector.models.learning import QUARANTINE
+from detector.models.shape import form, shape_of
+from detector.models.versions import Version
 from detector.sources.memory import MemoryLog
 from detector.store.memory import MemoryStore
 from detector.types import ControlKind, ControlRecord, Partition
 from tests.support.worker import Scores, Worker, final_state, outbox
+
+pytestmark = pytest.mark.timeout(900)
+"""Programs of several shapes are compiled in a test, which takes long where others hold the cores."""
 
 PARTITIONS = (Partition("features", 0), Partition("features", 1))
 EPOCH = 1_800_000_000
@@ -51,7 +56,7 @@ OTHER_FORM = detection(model={"centroids": 2, "seed_rows": 8, "warm_up": 8})
 def metrics(direction: str = "rise", **model: Any) -> Detection:
     """The other preset, with members, a filter, and a quarantine that a log of minutes fills and empties."""
     short = {"centroids": 3, "seed_rows": 8, "warm_up": 8, "members": 2, "promote_count": 8, "promote_after": 60}
-    alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000, "cool_down": 15}
+    alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000}
     features = ["a", {"name": "b", "filter": {"direction": direction, "min_relative_deviation": 0.02}}, "c"]
     events = {"features": features, "entity": "host", "timestamp": {"path": "ts", "unit": "s"}}
     return detection(
@@ -63,15 +68,35 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
 
 
 METRICS = metrics()
+BUDGET = detection(alerting={"budget": "200/hour", "warm_up": 100, "reference": 2000})
 SAME_METRICS = metrics("both", smoothing=3, gate=1.5)
+
+
+def transformed(**changes: Any) -> Detection:
+    """Every transform and every way to fill in; c is a counter that often falls."""
+    features = [
+        {"name": "a", "transforms": [{"ema": 3}, "difference", {"lags": 2}], "missing": "previous"},
+        {"name": "b", "transforms": ["log1p"], "missing": "zero"},
+        {"name": "c", "transforms": ["rate", "log1p", {"lags": 1}]},
+    ]
+    events = {"features": features, "entity": "host", "timestamp": {"path": "ts", "unit": "s"}}
+    return detection(events={**events, "cycles": ["hour_of_day", "day_of_week"]}, **changes)
+
+
+TRANSFORMED = transformed()
 CHANGES = [
     (FIRST, None),
     (FIRST, SAME_FORM),
     (FIRST, OTHER_FORM),
     (METRICS, None),
+    (BUDGET, None),
+    (BUDGET, FIRST),
     (METRICS, SAME_METRICS),
     (METRICS, FIRST),
     (OTHER_FORM, METRICS),
+    (TRANSFORMED, None),
+    (TRANSFORMED, transformed(alerting={"false_alarm_rate": 0.1, "warm_up": 100, "reference": 1000})),
+    (FIRST, TRANSFORMED),
 ]
 """What a partition begins with, and what it takes up at a boundary."""
 
@@ -129,17 +154,52 @@ SAID = (
 """What operators say of learning, so many blocks later."""
 
 
+def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
+    """Return what a decision or a rollback carries: another model for some entities, one unknown among them."""
+    rng, shape = np.random.default_rng(seed), shape_of(of)
+    names = tuple(f"host-{i}" for i in (0, 1, 2, 77))
+    n, c, d = len(names), shape.all_centroids, shape.features
+    centroids = np.array([0.0, 100.0, 1e6]) + rng.normal(size=(n, c, d)) * [1.0, 5.0, 3.0]
+    wins = np.full((n, c), 1000.0, np.float32)
+    proven = Version(
+        names,
+        centroids.astype(np.float32),
+        rng.uniform(1, 100, (n, c)).astype(np.float32),
+        rng.uniform(0, 2, (n, c)).astype(np.float32),
+        wins,
+        np.full((n, c), EPOCH - 1e6),
+        np.full((n, c), float(EPOCH)),
+        (np.ones((n, d)) * [1.0, 25.0, 9.0]).astype(np.float32),
+        np.tile([[2.0, 0.5, 100.0]], (n, 2, 1)),
+    )
+    return {"made_for": made_for, "version": proven.payload()}
+
+
 def new_store(first: Detection, change: Detection | None, boundary: int) -> tuple[MemoryStore, Detection]:
-    """Return a store whose partitions begin with one configuration, and at a boundary take up another and SAID."""
+    """Return a store whose partitions begin with one configuration, and at a boundary take up another and SAID.
+
+    Before that, a candidate is adopted; behind it, another is refused and the model is rolled back.
+    """
     store = MemoryStore(keep_rejects=10_000)
     for partition in PARTITIONS:
         opened = store.open(partition)
         opened.add_control(ControlRecord(0, ControlKind.CONFIGURATION, first.to_payload()))
+        opened.add_control(ControlRecord(boundary, ControlKind.DECISION, version(first, 1, boundary)))
         if change is not None:
             opened.add_control(ControlRecord(boundary, ControlKind.CONFIGURATION, change.to_payload()))
-        for later, pattern, mode in SAID:
-            payload = {"pattern": pattern, "mode": mode}
-            opened.add_control(ControlRecord(boundary + later, ControlKind.LEARNING, payload))
+        model_version = 3 if change is not None and form(change) != form(first) else 2
+        refused = {"made_for": model_version, "result": "error"}
+        rolled_back = version(change or first, model_version, boundary + 1)
+        later = [
+            ControlRecord(boundary + 9, ControlKind.DECISION, refused),
+            ControlRecord(boundary + 20, ControlKind.ROLLBACK, rolled_back),
+            *(
+                ControlRecord(boundary + at, ControlKind.LEARNING, {"pattern": pattern, "mode": mode})
+                for at, pattern, mode in SAID
+            ),
+        ]
+        for record in sorted(later, key=lambda record: record.boundary):
+            opened.add_control(record)
         opened.close()
     return store, change or first
 
@@ -184,6 +244,7 @@ HARD = settings(
 
 
 @HARD
+@example(seed=3, configurations=(TRANSFORMED, None), boundary=1, portion=7)
 @given(
     seed=st.integers(0, 2**32),
     configurations=st.sampled_from(CHANGES),
@@ -217,6 +278,7 @@ def test_pieces_and_kills_between_any_two_rows_change_nothing(
 
 
 @HARD
+@example(seed=4, configurations=(FIRST, TRANSFORMED), boundary=20)
 @given(seed=st.integers(0, 2**32), configurations=st.sampled_from(CHANGES), boundary=st.integers(1, 60))
 def test_two_workers_that_exchange_partitions_detect_what_one_does(
     seed: int, configurations: tuple[Detection, Detection | None], boundary: int
@@ -278,6 +340,38 @@ def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:
     assert any((bank.gates[slots] > 0).any() for bank, slots in banks)
     assert any((bank.quarantined[slots] >= 0).any() for bank, slots in banks)
     assert any(np.isfinite(bank.smoothed[slots]).all() for bank, slots in banks)
+
+
+def test_transforms_have_state_on_the_way_and_what_they_derive_is_in_alerts() -> None:
+    log = write_log(1, 300)
+    store, current = new_store(TRANSFORMED, None, 0)
+    worker = Worker(log, store, current, {})
+    worker.source.give(*PARTITIONS)
+    worker.run_until(lambda: worker.reached(ends(log)))
+    models = [owned.model for owned in worker.ownership.owned.values()]
+    histories = [model.bank.history[model.slots.resident_slots()] for model in models]
+    worker.close()
+    assert all(np.isfinite(history).any(axis=0).all() for history in histories)
+    alerts = [json.loads(body) for (sink, _), body in outbox(store, PARTITIONS).items() if sink == "sink"]
+    assert len(alerts) > 10
+    assert {"a (ema, difference, 2 back)", "c (rate, log1p)"} <= {f["name"] for f in alerts[0]["features"]}
+    rows = [alert for alert in alerts if alert["score"] is not None]
+    assert any(alert["imputed"] for alert in rows)
+    assert any(0 < alert["confidence"] < 1 for alert in rows)
+
+
+@pytest.mark.parametrize(("first", "change"), CHANGES)
+def test_a_candidate_is_adopted_and_the_model_rolled_back_on_the_way(
+    first: Detection, change: Detection | None
+) -> None:
+    log = write_log(1, 300)
+    store, current = new_store(first, change, 20)
+    worker = Worker(log, store, current, {})
+    worker.source.give(*PARTITIONS)
+    worker.run_until(lambda: worker.reached(ends(log)))
+    versions = {owned.model.model_version for owned in worker.ownership.owned.values()}
+    worker.close()
+    assert versions == {4 if change is not None and form(change) != form(first) else 3}
 
 
 def test_another_seed_gives_another_result() -> None:

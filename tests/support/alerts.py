@@ -68,6 +68,7 @@ def alert(offset: int = 17, **changes: Any) -> Alert:
         ),
         finding=FINDING,
         names=("cpu", "memory", "load"),
+        sources=("cpu", "memory", "load"),
     )
     return replace(made, **changes)
 

@@ -10,6 +10,7 @@ from detector.alerts.raising import Raising
 from detector.app import Models
 from detector.config.detection import Detection
 from detector.models.progress import Progress
+from detector.models.window import WindowLimits
 from detector.observing import Observing
 from detector.owned import Owned
 from detector.ownership import Ownership
@@ -22,7 +23,7 @@ from detector.telemetry.clock import SystemClock
 from detector.telemetry.metrics import Metrics
 from detector.types import Partition, Position, Rows
 
-MODELS = Models()
+MODELS = Models(WindowLimits(50, 1 << 16, 600.0, 100))
 """Shared by all workers of a test run: each program is compiled once."""
 
 Scores = dict[tuple[Partition, int, int], tuple[bytes, bytes]]

@@ -31,14 +31,15 @@ LINES = 1_500
 
 ISSUED = (
     "events_consumed_total events_passed_over_total events_rejected_total{reason} events_unscored_total{reason} "
-    "events_late_total dead_letters_total last_event_timestamp_seconds{topic,partition} "
+    "events_late_total transforms_overflowed_total dead_letters_total last_event_timestamp_seconds{topic,partition} "
     "kafka_consumer_lag_records{topic,partition} kafka_consumer_lag_seconds{topic,partition} rebalances_total "
     "blocked{reason} scoring_duration_seconds batch_size_events anomalies_total{severity} anomaly_score "
     "centroids_active centroid_reseeds_total entities_active entities_evicted_total entities_warming_up "
     "entities_learning{mode} rows_quarantined promotions_total "
     "model_info{version} checkpoint_duration_seconds checkpoint_bytes checkpoint_last_success_timestamp_seconds "
     "alerts_total{state} alerts_suppressed_total{reason} incidents_total{severity} incidents_open{severity} "
-    "incidents_resolved_total{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
+    "incidents_resolved_total{reason} alert_budget_incidents_per_day alert_observed_incidents_per_day "
+    "alert_budget_unmet{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
     "outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
     "loop_age_seconds store_free_bytes store_size_bytes"
 )

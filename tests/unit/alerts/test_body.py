@@ -110,9 +110,13 @@ def test_all_that_was_found_is_in_the_body() -> None:
         "centroid": 5,
         "since": "2026-11-23T06:03:52.250000Z",
         "since_epoch": 1795413832.25,
+        "confidence": 1.0,
+        "missing_share": 0.0,
+        "imputed": [],
         "features": [
             {
                 "name": "cpu",
+                "feature": "cpu",
                 "observed": 97.1,
                 "expected": 31.2,
                 "direction": "rise",
@@ -122,6 +126,7 @@ def test_all_that_was_found_is_in_the_body() -> None:
             },
             {
                 "name": "memory",
+                "feature": "memory",
                 "observed": None,
                 "expected": 55.0,
                 "direction": None,
@@ -130,6 +135,7 @@ def test_all_that_was_found_is_in_the_body() -> None:
             },
             {
                 "name": "load",
+                "feature": "load",
                 "observed": 3.5,
                 "expected": 1.25,
                 "direction": "rise",
@@ -147,6 +153,7 @@ def test_where_the_row_is_another_entitys_there_is_the_incident_alone() -> None:
     assert (found["incident"]["count"], found["incident"]["peak_score_words"]) == (31, "at least 6.0")
     assert found["features"][0] == {
         "name": "cpu",
+        "feature": "cpu",
         "observed": None,
         "expected": None,
         "direction": None,

@@ -32,6 +32,7 @@ ALERT = Alert(
         features=(FeatureShare("user", 97.0, 12.0, 0.9), FeatureShare("swap", None, 0.5, 0.1)),
     ),
     names=("user", "swap"),
+    sources=("user", "swap"),
 )
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -48,9 +49,9 @@ def unused_port() -> int:
         return int(found.getsockname()[1])
 
 
-def configured(sinks: str = "[]", registry: str = "null") -> Config:
+def configured(sinks: str = "[]", registry: str = "null", source: str = "{kind: computer}") -> Config:
     return parse(
-        f"source: {{kind: computer}}\nevents: {{features: [a], registry: {registry}}}\nsinks: {sinks}\n",
+        f"source: {source}\nevents: {{features: [a], registry: {registry}}}\nsinks: {sinks}\n",
         "c",
         environ={},
     )
@@ -58,6 +59,15 @@ def configured(sinks: str = "[]", registry: str = "null") -> Config:
 
 def test_a_configuration_that_names_nothing_has_nothing_to_reach() -> None:
     assert reach(configured("[{kind: stdout}]")) == []
+
+
+def test_a_file_is_reached_where_it_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    (missing,) = reach(configured(source=f"{{kind: file, path: {path}}}"))
+    path.touch()
+    (there,) = reach(configured(source=f"{{kind: file, path: {path}}}"))
+    assert (missing.address, missing.trouble, missing.exit_code) == (str(path), "No such file or directory", 4)
+    assert there.trouble is None
 
 
 def test_a_webhook_is_reached_without_a_request() -> None:

@@ -56,6 +56,23 @@ def test_telegraf_records_become_rows_and_other_kinds_are_passed_over() -> None:
     assert decoded.passed_over == 7
 
 
+def test_an_event_without_a_feature_that_must_be_there_is_rejected() -> None:
+    features = ["a", {"name": "b", "missing": "reject"}, {"name": "c", "missing": "reject"}]
+    rows = [{"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 2}, {"b": 2, "c": 3}, {"a": 1, "b": None, "c": "x"}, {}]
+    decoded = decode({"features": features}, rows)
+    assert decoded.rows.rows.tolist() == [0, 2]
+    (reject,) = decoded.rejects
+    missing, wrong, empty = RejectReason.MISSING_FEATURE, RejectReason.NOT_A_NUMBER, RejectReason.NO_FEATURES
+    assert (reject.rows, reject.reasons) == ((1, 3, 4), (missing, wrong, empty))
+    assert reject.detail == "feature 'c' (c): is missing, and `missing: reject` asks for it"
+
+
+def test_all_features_must_be_there_where_it_is_declared_for_all() -> None:
+    features = [{"name": "a", "missing": "zero"}, "b"]
+    assert len(decode({"features": features, "missing": "reject"}, {"b": 1}).rows) == 1
+    assert only_reason(decode({"features": features, "missing": "reject"}, {"a": 1})) is RejectReason.MISSING_FEATURE
+
+
 def test_a_flat_event_uses_the_records_own_time() -> None:
     decoded = decode({"features": ["a", "b"]}, {"a": 1, "b": 2.5, "c": "ignored"})
     assert decoded.rows.values.tolist() == [[1.0, 2.5]]

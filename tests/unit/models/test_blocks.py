@@ -82,8 +82,8 @@ def test_event_time_is_the_running_maximum(times: list[float], so_far: float) ->
 def test_a_block_grows_without_changing_what_it_was() -> None:
     empty = Block.empty(7, 2, 1.0)
     slots, rows = np.array([0, -1, 2]), np.ones((3, 2), np.float32)
-    first = empty.extended(rows, slots, usable(rows, slots), 5.0)
-    block = first.extended(rows, slots + 3, usable(rows, slots + 3), 6.0)
+    first = empty.extended(rows, slots, usable(rows, slots, 2), 5.0)
+    block = first.extended(rows, slots + 3, usable(rows, slots + 3, 2), 6.0)
     assert (len(empty), len(first), len(block), block.number, block.time) == (0, 3, 6, 7, 6.0)
     assert block.slots.tolist() == [0, -1, 2, 3, 2, 5]
     assert block.usable.tolist() == [True, False, True, True, True, True]

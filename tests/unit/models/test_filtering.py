@@ -74,3 +74,11 @@ def test_a_distance_shrinks_to_what_is_left_of_its_parts() -> None:
 def test_a_range_upside_down_is_refused() -> None:
     with pytest.raises(ValueError, match="the least value allowed, 5, is above the greatest, 1"):
         Events.model_validate({"features": [{"name": "a", "filter": {"allowed": [5, 1]}}]})
+
+
+def test_the_lags_of_a_feature_have_its_filter_and_cycles_of_the_time_have_none() -> None:
+    features = ["a", {"name": "b", "transforms": [{"lags": 2}], "filter": {"direction": "rise"}}]
+    filters = Filters.of(Events.model_validate({"features": features, "cycles": ["hour_of_day"]}))
+    assert filters is not None
+    assert filters.rise.all()
+    assert filters.drop.tolist() == [True, False, False, False, True, True], "a, b, its two lags, sine and cosine"

@@ -23,7 +23,18 @@ from detector.types import Float64, Phase, Position, Reason, Severity
 
 HOSTS = ["a", "b", "c"]
 RATE = 0.01
-RULES = Rules(n=1, m=1, lower=3.0, critical=0.01, repeat_interval=40.0, quiet_rows=4, quiet_time=20.0, silence=math.inf)
+RULES = Rules(
+    n=1,
+    m=1,
+    lower=3.0,
+    critical=0.01,
+    repeat_interval=40.0,
+    quiet_rows=4,
+    quiet_time=20.0,
+    silence=math.inf,
+    fault_count=1.0,
+    fault_time=60.0,
+)
 
 
 def started(rules: Rules = RULES) -> Incidents:
@@ -37,7 +48,7 @@ def started(rules: Rules = RULES) -> Incidents:
 
 def anomaly(row: int) -> Anomaly:
     nothing = np.zeros(0, np.float32)
-    return Anomaly(row, 0.0, False, 0.0, None, 2.0, 1, 0, 0, nothing, nothing)  # noqa: FBT003
+    return Anomaly(row, 0.0, False, 0.0, None, 2.0, 1, 0, 0, nothing.astype(np.float64), nothing, nothing)  # noqa: FBT003
 
 
 def seen(slots: list[int], rates: list[float], times: list[float], start: int = 0, **changes: Any) -> Seen:
@@ -74,6 +85,7 @@ class Host:
     told: float = 0.0
     loud: float = 0.0
     quiet: int = 0
+    rows: int = 0
     count: int = 0
     least: float = 1.0
     critical: bool = False
@@ -89,9 +101,10 @@ def step(host: Host, rules: Rules, rows: Seen, i: int) -> tuple[Phase, Reason | 
         if not flagged or sum(host.history) < rules.n:
             return None
         host.__dict__ |= Host(True, [], i, 1, time, time, time).__dict__  # noqa: FBT003
-        host.count, host.least, host.critical = 1, rate, rate <= RATE * rules.critical
+        host.rows, host.count, host.least, host.critical = 1, 1, rate, rate <= RATE * rules.critical
         host.shares = [parts / parts.sum()]
         return Phase.OPEN, None
+    host.rows += 1
     host.least = min(host.least, rate)
     if flagged:
         host.count += 1
@@ -111,17 +124,18 @@ def step(host: Host, rules: Rules, rows: Seen, i: int) -> tuple[Phase, Reason | 
 
 
 def one_by_one(rules: Rules, rows: Seen) -> tuple[list[tuple[object, ...]], list[bool]]:
-    """Return what happens, and which rows come within an incident."""
-    hosts, told, inside = [Host() for _ in HOSTS], [], []
+    """Return what happens, and which rows are faulty."""
+    hosts, told, faulty = [Host() for _ in HOSTS], [], []
     for i in range(len(rows.slots)):
         host = hosts[rows.slots[i]]
-        inside.append(host.open)
+        dense = host.count - 1 > max(rules.fault_count, 10 * RATE * host.rows)
+        faulty.append(host.open and dense and float(rows.times[i]) - host.start < rules.fault_time)
         happened = step(host, rules, rows, i)
         if happened:
             shares = np.sum(host.shares, 0) / host.count
             told.append((i, *happened, HOSTS[rows.slots[i]], host.first, host.sequence, host.count, host.critical,
                          -math.log10(host.least), float(rows.times[i]) - host.start, *shares.round(9)))  # fmt: skip
-    return told, inside
+    return told, faulty
 
 
 def compared(transition: Transition) -> tuple[object, ...]:
@@ -157,16 +171,16 @@ def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
     times = np.cumsum(rng.exponential(1.0, n)).tolist()
     rules = RULES._replace(n=opening[0], m=opening[1], quiet_rows=resolve[0], quiet_time=resolve[1])
     rows = seen(slots.tolist(), np.maximum(rates, 1e-6).tolist(), times)
-    expected, expected_inside = one_by_one(rules, rows)
-    incidents, told, inside, at = started(rules), list[Transition](), list[bool](), 0
+    expected, expected_faulty = one_by_one(rules, rows)
+    incidents, told, faulty, at = started(rules), list[Transition](), list[bool](), 0
     while at < n:
         size = pieces[at % len(pieces)]
         some, within = incidents.follow(part(rows, slice(at, at + size)))
         told += some
-        inside += within.tolist()
+        faulty += within.tolist()
         at += size
     assert [compared(transition) for transition in told] == expected
-    assert inside == expected_inside
+    assert faulty == expected_faulty
     messages = sum(bool(rows.flagged[transition.position.offset]) for transition in told)
     assert incidents.suppressed.total() == int(rows.flagged.sum()) - messages
     whole = started(rules)
@@ -184,9 +198,9 @@ def test_rows_that_give_no_message_are_counted_by_why() -> None:
 def test_rows_that_are_not_judged_change_nothing() -> None:
     incidents = started()
     rows = seen([0, 0, 1], [1e-3, 1e-9, 1e-9], [0.0, 1.0, 1.0])
-    told, inside = incidents.follow(rows._replace(judged=np.array([True, False, False])))
+    told, faulty = incidents.follow(rows._replace(judged=np.array([True, False, False])))
     assert [t.phase for t in told] == [Phase.OPEN]
-    assert not inside.any()
+    assert not faulty.any()
     assert told[0].severity is Severity.WARNING
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
 import numpy as np
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config.detection import Detection
-from detector.config.sections import Absence, Alerting, Entities, HalfLife
+from detector.config.sections import Absence, Alerting, Entities, Events, HalfLife
 from detector.models.incidents import SUPPRESSED
 from detector.models.partition import _UPKEEP, PartitionModel
 from detector.models.progress import Anomaly, Transition
@@ -34,6 +34,20 @@ METRICS = smooth(smoothing=4.0, gate=1.0, absence=Absence(known_for=60.0, factor
 PATIENT = hosts(
     alerting=LENIENT, incidents={"open_after": {"rows": 2, "of": 4}, "resolve_after": 10.0, "no_data_after": None}
 )
+
+
+def transformed(detection: Detection) -> Detection:
+    """Let every kind of transform and of filling in act on the three features of a configuration."""
+    features = [
+        {"name": "f0", "transforms": [{"ema": 2}, {"lags": 1}], "missing": "previous"},
+        {"name": "f1", "transforms": ["difference", "log1p"], "missing": "zero"},
+        {"name": "f2", "transforms": ["rate"]},
+    ]
+    events = {"features": features, "entity": "host", "cycles": ["hour_of_day"]}
+    return replace(detection, events=Events.model_validate(events))
+
+
+TRANSFORMED = transformed(KEYED)
 
 
 @cache
@@ -91,6 +105,8 @@ CASES = {
     "patient": (PATIENT, ()),
     "told what to learn": (KEYED, SAID),
     "metrics told what to learn": (METRICS, tuple(c for c in SAID if c.kind is ControlKind.LEARNING)),
+    "transformed": (TRANSFORMED, (configuration(90, transformed(hosts(alerting=STRICTER))),)),
+    "transformed anew": (METRICS, (configuration(20, transformed(METRICS)),)),
     "controlled metrics": (
         METRICS,
         (configuration(40, smooth(smoothing=9.0, gate=1.5)), configuration(130, hosts(smoothing=4.0))),
@@ -122,6 +138,7 @@ def plain(transition: Transition, at: int) -> tuple[object, ...]:
     if (anomaly := transition.anomaly) is not None:
         told = {name: getattr(anomaly, name) for name in Anomaly.__slots__}
         told |= {"row": at + anomaly.row, "expected": anomaly.expected.tobytes(), "parts": anomaly.parts.tobytes()}
+        told["observed"] = anomaly.observed.tobytes()
         values["anomaly"] = tuple(told.values())
     return tuple(values.values())
 
@@ -433,3 +450,44 @@ def test_a_new_normal_far_out_is_gated_until_it_has_lasted_and_then_near_at_once
     assert model.bank.weights[0, 0] == pytest.approx(weight + learned), "all of them were learned in the end"
     mean = (5.0 * weight + 20.0 * learned) / (weight + learned)
     assert model.bank.means[0] == pytest.approx([mean] * 3, rel=0.01)
+
+
+def test_a_row_of_which_half_was_observed_or_filled_in_is_scored() -> None:
+    nan, values = np.nan, np.random.default_rng(3).normal(5.0, 1.0, (300, 4))
+    for missing, unscored in {"ignore": 1, "previous": 0, "zero": 0}.items():
+        events = Events.model_validate({"features": ["f0", "f1", "f2", "f3"], "missing": missing})
+        model = DictStore().model(replace(small(features=4, keyed=False), events=events))
+        model.advance(rows(values))
+        progress = model.advance(rows([[5.0, nan, nan, nan], [5.0, 5.0, nan, nan]], times=[300.0, 300.0]))
+        assert progress.unscored["few_features"] == unscored
+
+
+def test_lags_and_cycles_do_not_make_up_for_features_that_are_missing() -> None:
+    nan, values = np.nan, np.random.default_rng(3).normal(5.0, 1.0, (300, 3))
+    declared = {"features": ["f0", "f1", "f2"], "transforms": [{"lags": 4}], "cycles": ["hour_of_day", "day_of_week"]}
+    model = DictStore().model(replace(small(keyed=False), events=Events.model_validate(declared)))
+    unscored = model.advance(rows(values)).unscored["few_features"]
+    assert unscored == 1, "its lags are unknown, which are most of the features"
+    assert model.advance(rows([[5.0, nan, nan]], times=[300.0])).unscored == {"few_features": 1}
+
+
+def test_a_counter_is_an_anomaly_when_its_rate_is_though_the_counter_never_was_there_before() -> None:
+    events = Events.model_validate({"features": [{"name": "requests", "transforms": ["rate"]}]})
+    model = DictStore().model(replace(small(features=1, keyed=False), events=events))
+    counter = 2.0**40 + np.cumsum(np.random.default_rng(4).integers(90, 110, 400))
+    model.advance(rows(counter[:, None]))
+    after = counter[-1] + np.array([100.0, 10_100.0, 10_200.0])
+    progress = model.advance(rows(after[:, None], times=[400.0, 401.0, 402.0]))
+    assert progress.flagged.tolist() == [1]
+    (anomaly,) = [transition.anomaly for transition in progress.transitions]
+    assert anomaly is not None
+    assert anomaly.observed.tolist() == [10_000.0]
+    assert anomaly.expected == pytest.approx([100.0], abs=10.0)
+
+
+def test_what_a_transform_takes_beyond_a_float32_is_counted_and_missing() -> None:
+    events = Events.model_validate({"features": ["f0", {"name": "f1", "transforms": ["difference"]}]})
+    model = DictStore().model(replace(small(features=2, keyed=False), events=events))
+    progress = model.advance(rows([[1.0, 3e38], [1.0, -3e38], [1.0, 0.0], [1.0, 1.0]]))
+    assert progress.overflowed == 1
+    assert np.isnan(model.open.rows[:, 1]).tolist() == [True, True, False, False]

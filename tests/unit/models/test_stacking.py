@@ -18,15 +18,15 @@ SHAPE = Shape(features=2, centroids=2, rows=16, keyed=True)
 def turn(slots: list[int], *, complete: bool = True, rows: Float32 | None = None, time: float = 0.0) -> Turn:
     values = np.arange(2 * len(slots), dtype=np.float32).reshape(-1, 2) if rows is None else rows
     numbers = np.array(slots, np.int64)
-    return Turn(Block(0, values, numbers, usable(values, numbers), time), 0, 0, complete)
+    return Turn(Block(0, values, numbers, usable(values, numbers, values.shape[1]), time), 0, 0, complete)
 
 
 def test_rows_can_be_used_that_have_a_slot_and_half_their_features() -> None:
     nan = np.nan
     rows = np.array([[1, nan, 1], [1, nan, nan], [1, 1, 1]], np.float32)
-    assert usable(rows, np.array([0, 0, -1])).tolist() == [True, False, False]
+    assert usable(rows, np.array([0, 0, -1]), rows.shape[1]).tolist() == [True, False, False]
     half = np.array([[1, nan], [nan, nan]], np.float32)
-    assert usable(half, np.array([0, 0])).tolist() == [True, False]
+    assert usable(half, np.array([0, 0]), half.shape[1]).tolist() == [True, False]
 
 
 def test_every_row_finds_its_slot_and_every_slot_its_group() -> None:

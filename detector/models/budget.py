@@ -1,0 +1,142 @@
+"""The alert budget: from incidents a day to the rate from which on a row is anomalous.
+
+rate = clip(B r / (P N), 1e-6, 1e-2)  for a budget of B incidents a day over all P partitions, N scored rows a day of
+the partition's event time, and r anomalous rows an incident; with B for each entity, B times the number of entities,
+and P = 1. N and r are running means that fade by event time. They and the rate change at block boundaries only.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+import msgspec
+
+from detector.config.alerting import Alerting
+
+DAY = 86400.0
+LEAST_RATE, MOST_RATE = 1e-6, 1e-2
+
+_HALF_LIFE = 7 * DAY
+"""Of what N, r and the observed incidents are means over."""
+_FAR_OVER = 3.0
+"""So many times the budget is far over it ..."""
+_ENOUGH = 10.0
+"""... once so many incidents were seen."""
+
+
+class Shortfall(StrEnum):
+    """Why a budget cannot be met."""
+
+    TOO_MANY_EVENTS = "too_many_events"
+    TOO_FEW_EVENTS = "too_few_events"
+    TOO_MANY_INCIDENTS = "too_many_incidents"
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What a budget goes by, as of the last boundary, and `new_`: since then.
+
+    time       the partition's event time, epoch seconds; None before the first block
+    seconds    event time that was seen, faded; `rows`, `exceedances` and `incidents` of it likewise
+    entities   known now; partitions that share the budget; rate in force
+    """
+
+    time: float | None = None
+    seconds: float = 0.0
+    rows: float = 0.0
+    exceedances: float = 0.0
+    incidents: float = 0.0
+    new_exceedances: int = 0
+    new_incidents: int = 0
+    entities: int = 0
+    partitions: int = 1
+    rate: float = MOST_RATE
+
+
+class Budget:
+    """The rate that a partition's rows are judged by: from a budget, or as it is given."""
+
+    def __init__(self, alerting: Alerting, running: Running) -> None:
+        self._alerting = alerting
+        self.running = running
+        if alerting.false_alarm_rate is not None:
+            self.running = msgspec.structs.replace(running, rate=alerting.false_alarm_rate)
+
+    @property
+    def rate(self) -> float:
+        """The share of normal rows that may be flagged."""
+        return self.running.rate
+
+    @property
+    def threshold(self) -> float:
+        """The score from which on rows are anomalous."""
+        return -math.log10(self.running.rate)
+
+    @property
+    def asked(self) -> float | None:
+        """Incidents a day that this partition may have; None where a rate was asked for."""
+        budget = self._alerting.budget
+        if budget is None:
+            return None
+        shared = float(self.running.entities) if budget.of == "entity" else 1.0 / self.running.partitions
+        return budget.a_day * shared
+
+    @property
+    def observed(self) -> float:
+        """Incidents a day that this partition had of late."""
+        return self.running.incidents * DAY / self.running.seconds if self.running.seconds else 0.0
+
+    @property
+    def shortfall(self) -> Shortfall | None:
+        """Why the budget cannot be met, where it cannot."""
+        asked = self.asked
+        if asked is None or not self.running.seconds:
+            return None
+        if self.running.incidents >= _ENOUGH and self.observed > _FAR_OVER * asked:
+            return Shortfall.TOO_MANY_INCIDENTS
+        wanted = self._wanted(asked)
+        if wanted < LEAST_RATE:
+            return Shortfall.TOO_MANY_EVENTS
+        return Shortfall.TOO_FEW_EVENTS if wanted > MOST_RATE else None
+
+    def share(self, partitions: int) -> None:
+        """Share the budget among so many partitions from now on."""
+        self.running = msgspec.structs.replace(self.running, partitions=partitions)
+
+    def saw(self, *, exceedances: int = 0, incidents: int = 0, entities: int = 0) -> None:
+        """Count rows that were flagged by chance, as far as one can tell, incidents that opened, and new entities."""
+        before = self.running
+        self.running = msgspec.structs.replace(
+            before,
+            new_exceedances=before.new_exceedances + exceedances,
+            new_incidents=before.new_incidents + incidents,
+            entities=before.entities + entities,
+        )
+
+    def learn(self, rows: int, time: float) -> None:
+        """Follow a complete block of so many scored rows, at the partition's event time, and set the rate anew."""
+        before = self.running
+        passed = 0.0 if before.time is None else max(time - before.time, 0.0)
+        kept = 2.0 ** (-passed / _HALF_LIFE)
+        self.running = msgspec.structs.replace(
+            before,
+            time=time,
+            seconds=before.seconds * kept + passed,
+            rows=before.rows * kept + (rows if before.time is not None else 0),
+            exceedances=before.exceedances * kept + before.new_exceedances,
+            incidents=before.incidents * kept + before.new_incidents,
+            new_exceedances=0,
+            new_incidents=0,
+        )
+        asked = self.asked
+        if asked is not None:
+            rate = min(max(self._wanted(asked), LEAST_RATE), MOST_RATE)
+            self.running = msgspec.structs.replace(self.running, rate=rate)
+
+    def _wanted(self, asked: float) -> float:
+        """Return the rate that the budget comes to."""
+        running = self.running
+        if not running.rows or not running.seconds:
+            return MOST_RATE
+        clustered = (running.exceedances + 1.0) / (running.incidents + 1.0)
+        return asked * max(clustered, 1.0) * running.seconds / (running.rows * DAY)

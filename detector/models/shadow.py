@@ -1,0 +1,165 @@
+"""The shadow: a candidate scores the live stream beside the model, and the rows kept apart at its end.
+
+Nothing here changes detection: what does is the control record with the decision. So a shadow is not kept, and begins
+anew where a partition is taken over in the middle of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from detector.features.smoothing import smooth
+from detector.models.bank import Bank
+from detector.models.blocks import Block
+from detector.models.calibration import followed, scaled
+from detector.models.decision import Decision, Seen, decide
+from detector.models.judging import Judging, Scored
+from detector.models.program import Program, Stack
+from detector.models.scale import standardised
+from detector.models.slots import Slots
+from detector.models.stacking import Turn, assemble, distinct
+from detector.models.versions import Version
+from detector.models.window import Sample
+from detector.types import Bool, Float32, Float64, Int64
+
+_SETTLING = 1 / 3
+"""Share of the blocks in which a candidate's calibration settles before rows are counted."""
+_CLEARLY = 0.1
+"""Rows kept apart count that the model flags with a decade to spare. The others are false alarms for the most part:
+normal rows about the threshold, of which no two models flag the same."""
+_OUTLYING = 0.01
+"""Rows whose rate is under a hundredth of the target calibrate nothing, as in the model."""
+
+
+class Shadow:
+    """One candidate in the shadow for so many blocks; `target` is the rate from which on rows are flagged."""
+
+    def __init__(  # noqa: PLR0913 - what a candidate is compared with
+        self, version: Version, *, bank: Bank, slots: Slots, judging: Judging, target: float, blocks: int
+    ) -> None:
+        self.version = version
+        self._bank = bank
+        self._slots = slots
+        self._judging = judging
+        self._target = target
+        self._blocks = blocks
+        self._sketches = version.sketches.copy()
+        self._smoothed = np.full((len(version), 1), np.nan)
+        self._counts = np.zeros((5, len(version)))
+        self._seen = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether it has seen its blocks."""
+        return self._seen >= self._blocks
+
+    def score(
+        self, program: Program, stack: Stack, called: Int64, turns: Sequence[Turn], scored: Sequence[Scored]
+    ) -> None:
+        """Score the complete blocks of a stack by the candidate, `scored` being what the model made of its turns."""
+        distances, place = self._distances(program, stack, called)
+        for t, turn in enumerate(turns):
+            if turn.complete and not self.complete:
+                self._compare(turn.block, scored[t], distances[t, : len(turn.block)], place)
+                self._seen += 1
+
+    def decide(self, program: Program, apart: dict[str, Sample]) -> Decision:
+        """Judge by what was seen, and by the rows kept apart."""
+        flagged, still = self.flags(program, apart)
+        rows, error, before, flags, flags_before = self._counts
+        seen = Seen(rows, error, before, flags, flags_before, flagged.astype(np.float64), still.astype(np.float64))
+        return decide(seen, self._members() >= 0, self._target)
+
+    def calibrated(self, chosen: Int64) -> Version:
+        """Return the candidate of some of its slots, with the calibration that it has come to."""
+        return replace(self.version.part(chosen), sketches=self._sketches[chosen])
+
+    def flags(self, program: Program, samples: dict[str, Sample]) -> tuple[Int64, Int64]:
+        """Return of each slot's sampled rows how many the model clearly flags, and how many of those the candidate."""
+        flagged, still = np.zeros(len(self.version), np.int64), np.zeros(len(self.version), np.int64)
+        for place, (entity, slot) in enumerate(zip(self.version.entities, self._members().tolist(), strict=True)):
+            if slot < 0 or entity not in samples:
+                continue
+            rows, size = samples[entity].rows, self._bank.shape.rows
+            for start in range(0, len(rows), size):
+                was, now = self._flag(program, rows[start : start + size], slot, place)
+                flagged[place] += was.sum()
+                still[place] += (was & now).sum()
+        return flagged, still
+
+    def rates(self, place: int, distances: Float32) -> Float64:
+        """Return the rates of distances [n] from the candidate of its slot number `place`, each for itself."""
+        sketches = np.repeat(self._sketches[place][None], len(distances), axis=0)
+        return self._judging.alone(distances, sketches)
+
+    def _members(self) -> Int64:
+        """Return the slot of each entity of the candidate [n], -1 where it is not in memory or has no centroids."""
+        resident = self._slots.resident
+        slots = np.array([resident.get(entity, -1) for entity in self.version.entities], np.int64)
+        return np.where((slots >= 0) & ~self._bank.unseeded(slots), slots, -1)
+
+    def _distances(self, program: Program, stack: Stack, called: Int64) -> tuple[Float32, Int64]:
+        """Return each row's distance by the candidate [T, B], and the candidate's place for each slot, -1 = none."""
+        members, place = self._members(), np.full(self._bank.capacity, -1, np.int64)
+        known = np.flatnonzero(members >= 0)
+        place[members[known]] = known
+        states = self._bank.gather(called, len(stack.rows))
+        mine = np.flatnonzero(place[called] >= 0)
+        self.version.overlay(states, mine, place[called[mine]])
+        scores, _ = program(stack._replace(learns=np.zeros_like(stack.learns)), states)
+        return scores.distance, place
+
+    def _compare(self, block: Block, scored: Scored, distance: Float32, place_of: Int64) -> None:
+        """Follow one complete block: the candidate's calibration, and once that has settled the counts."""
+        mine = np.flatnonzero(scored.warm & ~np.isnan(distance))
+        mine = mine[place_of[block.slots[mine]] >= 0]
+        if not len(mine):
+            return
+        slots, place = block.slots[mine], place_of[block.slots[mine]]
+        alone = distance[mine].astype(np.float64)
+        smoothed = alone
+        if self._judging.alpha is not None:
+            smoothed = smooth(alone[:, None], place, self._smoothed, self._judging.alpha)[:, 0]
+        rates = self._judging.reference.rates(scaled(smoothed, self._sketches[place, 0]))
+        if self._seen >= _SETTLING * self._blocks:
+            self._count(block.rows[mine], slots, place, rates, scored.rates[mine])
+        normal = (rates > _OUTLYING * self._target) & (scored.rates[mine] > _OUTLYING * self._target)
+        for which, scores in enumerate((smoothed, alone)):
+            present, group = distinct(place[normal], len(self.version))
+            self._sketches[present, which] = followed(self._sketches[present, which], scores[normal], group)
+
+    def _count(self, rows: Float32, slots: Int64, place: Int64, rates: Float64, before: Float64) -> None:
+        bank, version = self._bank, self.version
+        means, variances = bank.means[slots], bank.variances[slots]
+        z, members = standardised(rows, means, variances), bank.shape.members
+
+        def errors(centroids: Float32, masses: Float32) -> Float64:
+            return _errors(z, standardised(centroids, means[:, None], variances[:, None]), masses, members)
+
+        normal = before > self._target
+        error = np.where(normal, errors(version.centroids[place], version.masses[place]), 0.0)
+        error_before = np.where(normal, errors(bank.centroids[slots], bank.masses[slots]), 0.0)
+        values = (normal, error, error_before, rates <= self._target, ~normal)
+        self._counts += [np.bincount(place, value, len(version)) for value in values]
+
+    def _flag(self, program: Program, rows: Float32, slot: int, place: int) -> tuple[Bool, Bool]:
+        """Tell which rows [n] of a slot, one block at most, the model clearly flags, and which the candidate flags."""
+        n = len(rows)
+        block = Block(0, rows, np.full(n, slot), np.ones(n, np.bool_), 0.0)
+        stack, called = assemble([Turn(block, 0, 0, complete=False)], self._bank.shape, self._bank.modes)
+        model, _ = program(stack, self._bank.gather(called, len(stack.rows)))
+        mine, _ = self._distances(program, stack, called)
+        sketches = np.repeat(self._bank.sketches[slot][None], n, axis=0)
+        was = self._judging.alone(model.distance[0, :n], sketches) <= _CLEARLY * self._target
+        now = self.rates(place, mine[0, :n]) <= self._target
+        return was, now
+
+
+def _errors(z: Float64, centroids: Float64, masses: Float32, members: int) -> Float64:
+    """Return the squared distance of rows z [n, D] to the nearest of their centroids [n, C, D], a mean over members."""
+    squares = np.where(masses > 0, ((z[:, None] - centroids) ** 2).sum(2), np.inf)
+    errors: Float64 = squares.reshape(len(z), members, -1).min(2).mean(1)
+    return errors

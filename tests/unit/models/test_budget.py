@@ -1,0 +1,78 @@
+"""From incidents a day to a rate."""
+
+from __future__ import annotations
+
+import pytest
+
+from detector.config.sections import Alerting
+from detector.models.budget import DAY, LEAST_RATE, MOST_RATE, Budget, Running, Shortfall
+
+
+def budget(words: str = "5/day", running: Running | None = None) -> Budget:
+    return Budget(Alerting.model_validate({"budget": words}), running or Running())
+
+
+def watched(made: Budget, days: float, *, rows: int, exceedances: int = 0, incidents: int = 0) -> Budget:
+    """Let so many days pass in blocks of ten minutes, with so many rows, exceedances and incidents each day."""
+    start, blocks = made.running.time or 0.0, round(days * 144)
+    made.learn(0, start)
+    for block in range(1, blocks + 1):
+        if block % 144 == 0:
+            made.saw(exceedances=exceedances, incidents=incidents)
+        made.learn(rows // 144, start + 600.0 * block)
+    return made
+
+
+def test_a_rate_that_is_given_is_the_rate() -> None:
+    made = Budget(Alerting(false_alarm_rate=1e-3), Running(rate=0.5))
+    watched(made, 2, rows=14_400)
+    assert (made.rate, made.threshold, made.asked, made.shortfall) == (1e-3, 3.0, None, None)
+
+
+def test_the_rate_follows_from_the_budget_and_from_how_many_rows_there_are_a_day() -> None:
+    assert watched(budget(), 3, rows=144_000).rate == pytest.approx(5 / 144_000)
+    assert watched(budget("35/week"), 3, rows=144_000).rate == pytest.approx(5 / 144_000)
+
+
+def test_incidents_of_several_rows_let_more_rows_alert() -> None:
+    made = watched(budget(), 30, rows=144_000, exceedances=30, incidents=5)
+    assert made.rate == pytest.approx(6 * 5 / 144_000, rel=0.1)
+    assert made.observed == pytest.approx(5.0, rel=0.1)
+
+
+def test_partitions_share_a_budget_and_each_entity_has_its_own() -> None:
+    shared = budget()
+    shared.share(4)
+    assert watched(shared, 3, rows=144_000).rate == pytest.approx(5 / 144_000 / 4)
+    each = budget("1/week per entity")
+    each.share(4)
+    each.saw(entities=70)
+    each.saw(entities=-14)
+    watched(each, 3, rows=144_000)
+    assert each.asked == pytest.approx(8.0)
+    assert each.rate == pytest.approx(8 / 144_000)
+
+
+def test_the_rate_has_bounds_and_a_budget_beyond_them_says_so() -> None:
+    many = watched(budget("1/week"), 2, rows=14_400_000)
+    assert (many.rate, many.shortfall) == (LEAST_RATE, Shortfall.TOO_MANY_EVENTS)
+    few = watched(budget("5/day"), 2, rows=144)
+    assert (few.rate, few.shortfall) == (MOST_RATE, Shortfall.TOO_FEW_EVENTS)
+    assert watched(budget(), 2, rows=144_000).shortfall is None
+    assert watched(budget(), 5, rows=144_000, incidents=60).shortfall is Shortfall.TOO_MANY_INCIDENTS
+    assert budget().shortfall is None
+
+
+def test_the_past_fades_by_event_time() -> None:
+    made = watched(budget(), 7, rows=144_000)
+    watched(made, 70, rows=14_400)
+    assert made.rate == pytest.approx(5 / 14_400, rel=0.02)
+    assert watched(budget(), 1, rows=144_000).running.time == DAY
+
+
+def test_what_was_saved_goes_on_as_it_was() -> None:
+    made = watched(budget(), 3, rows=144_000, exceedances=3, incidents=2)
+    again = budget(running=made.running)
+    for one in (made, again):
+        watched(one, 1, rows=28_800, incidents=1)
+    assert again.running == made.running

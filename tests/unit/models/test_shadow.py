@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from detector.candidates import propose
+from detector.models.decision import Reason
+from detector.models.partition import PartitionModel
+from detector.models.shadow import Shadow
+from detector.models.shape import rules_of
+from detector.models.versions import Version
+from detector.models.window import WindowLimits
+from detector.refit.fitting import fit
+from detector.refit.values import Parameters
+from detector.refit.values import Window as Task
+from detector.types import Bool, Float64
+from tests.support.models import PARTITION, programs, rows, small
+
+CENTRES = np.array([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 3.0, -5.0], [0.0, 9.0, -3.0, 5.0]])
+BURST = np.array([25.0, -20.0, 22.0, 18.0])
+
+
+class Fed(NamedTuple):
+    values: Float64
+    burst: Bool
+    flagged: Bool
+
+
+class Stream:
+    """A partition's model with a window, and the rows that come: three clusters, with bursts of one kind of anomaly."""
+
+    def __init__(self, preset: str) -> None:
+        smooth: dict[str, Any] = {"smoothing": 3.0, "gate": 1.5} if preset == "metrics" else {}
+        detection = small(
+            features=4,
+            centroids=8,
+            rows=64,
+            keyed=False,
+            seed_rows=256,
+            tick=1e9,
+            members=2,
+            mass=0.95,
+            scale="within",
+            **smooth,
+        )
+        limits = WindowLimits(2000, 1 << 20, 1e6, 10)
+        self.model = PartitionModel(PARTITION, detection, programs=programs, load=lambda _: {}, window=limits)
+        self.rng = np.random.default_rng(0)
+        self.at = 0
+
+    def feed(self, count: int, burst: float = 0.0) -> Fed:
+        values = CENTRES[self.rng.choice(3, count, p=[0.5, 0.3, 0.2])] + self.rng.normal(0, 1, (count, 4))
+        is_burst = self.rng.random(count) < burst
+        values[is_burst] = BURST + self.rng.normal(0, 0.5, (int(is_burst.sum()), 4))
+        progress = self.model.advance(rows(values, start=self.at))
+        self.at += count
+        flagged = np.zeros(count, np.bool_)
+        flagged[progress.flagged] = True
+        return Fed(values, is_burst, flagged)
+
+    def candidate(self, values: Float64) -> Version:
+        bank, shape = self.model.bank, self.model.shape
+        task = Task(
+            values.astype(np.float32),
+            np.ones(len(values)),
+            bank.means[0],
+            bank.variances[0],
+            shape.centroids,
+            shape.members,
+            rules_of(self.model.detection).within,
+        )
+        return propose(self.model, [""], [fit(task, Parameters("kmeans", k=4))])
+
+    def shadow(self, candidate: Version, blocks: int = 30, burst: float = 0.0) -> Shadow:
+        shadow = self.model.beside.begin_shadow(candidate, self.model.budget.rate, blocks)
+        while not shadow.complete:
+            self.feed(64, burst)
+        return shadow
+
+
+PRESETS = pytest.mark.parametrize("preset", ["events", "metrics"])
+
+
+@PRESETS
+def test_rows_that_are_flagged_are_kept_apart_from_the_window(preset: str) -> None:
+    stream = Stream(preset)
+    stream.feed(8000)
+    before = stream.model.beside.window
+    assert before is not None
+    fed = stream.feed(4000, burst=0.03)
+    window = before.normal(1)[""]
+    new = window.rows[window.times > 8000]
+    assert fed.flagged.sum() > 30
+    assert (np.abs(new - BURST).max(1) < 5.0).mean() < 0.2 * fed.burst.mean()
+    apart = before.apart()[""].rows
+    assert (np.abs(apart - BURST).max(1) < 5.0).mean() > 0.5
+
+
+@PRESETS
+def test_a_candidate_that_absorbed_a_burst_is_refused_for_that_alone(preset: str) -> None:
+    stream = Stream(preset)
+    stream.feed(8000)
+    fed = stream.feed(3000, burst=0.03)
+    absorbed = stream.candidate(fed.values)  # a window that the rows kept apart are in
+    shadow = stream.shadow(absorbed, burst=0.03)
+    window = stream.model.beside.window
+    assert window is not None
+    decision = shadow.decide(stream.model.program, window.apart())
+    assert decision.flagged < decision.flagged_before  # it raises fewer alerts
+    assert decision.still_flagged < 0.5 * decision.apart
+    assert decision.reason is Reason.KEPT_APART
+    if preset == "events":  # by error and alert rate it would have passed
+        assert shadow.decide(stream.model.program, {}).reason is Reason.ADOPTED
+
+
+@PRESETS
+def test_a_candidate_from_the_window_is_adopted_and_flags_what_the_model_did(preset: str) -> None:
+    stream = Stream(preset)
+    stream.feed(8000)
+    stream.feed(3000, burst=0.03)
+    window = stream.model.beside.window
+    assert window is not None
+    shadow = stream.shadow(stream.candidate(window.normal(1)[""].rows.astype(np.float64)))
+    decision = shadow.decide(stream.model.program, window.apart())
+    assert decision.apart > 20
+    assert decision.still_flagged >= 0.9 * decision.apart
+    assert decision.rows > 1000
+    assert decision.reason in {Reason.ADOPTED, Reason.ERROR}
+
+
+@PRESETS
+def test_a_candidate_that_knows_one_of_three_clusters_is_refused(preset: str) -> None:
+    stream = Stream(preset)
+    stream.feed(8000)
+    one = CENTRES[0] + stream.rng.normal(0, 1, (1000, 4))
+    window = stream.model.beside.window
+    assert window is not None
+    decision = stream.shadow(stream.candidate(one)).decide(stream.model.program, window.apart())
+    assert decision.reason is Reason.ERROR
+
+
+@PRESETS
+def test_the_shadow_changes_nothing(preset: str) -> None:
+    one, other = Stream(preset), Stream(preset)
+    for stream in (one, other):
+        stream.feed(4000)
+    one.shadow(one.candidate(one.rng.normal(size=(500, 4))), blocks=20)
+    other.rng.bit_generator.state = one.rng.bit_generator.state
+    again = Stream(preset)
+    again.feed(4000)
+    again.rng.normal(size=(500, 4))
+    for _ in range(20):
+        again.feed(64)
+    assert one.model.header() == again.model.header()
+    assert one.model.bank.pack(np.array([0])) == again.model.bank.pack(np.array([0]))
+
+
+@PRESETS
+def test_a_candidate_is_calibrated_by_the_stream_that_it_shadows(preset: str) -> None:
+    stream = Stream(preset)
+    stream.feed(8000)
+    window = stream.model.beside.window
+    assert window is not None
+    candidate = stream.candidate(window.normal(1)[""].rows.astype(np.float64))
+    wrong = Version.from_payload(candidate.payload())
+    wrong.sketches[:, :, :2] *= 1.3
+    shadow = stream.shadow(wrong, blocks=60)
+    right = shadow.calibrated(np.array([0])).sketches[0, 0, 0]
+    live = stream.model.bank.sketches[0, 0, 0]
+    assert abs(right - live) < 0.5 * abs(wrong.sketches[0, 0, 0] - live)
