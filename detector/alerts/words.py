@@ -67,7 +67,9 @@ def _absence(alert: Alert) -> str:
         case Reason.RETURNED:
             return f"{subject + ' send' if many else 'sends'} again after {lasted}"
         case _:
-            return f"still silent after {lasted}; {'they are' if many else 'it is'} waited for no longer"
+            if many:
+                return f"{subject}, still silent after {lasted}, are waited for no longer"
+            return f"still silent after {lasted}; it is waited for no longer"
 
 
 def _row(alert: Alert, units: Mapping[str, str]) -> str:
