@@ -18,7 +18,7 @@ def bench() -> None:
 
 
 @app.command()
-def quality(
+def quality(  # noqa: PLR0913 - an option each
     data: Annotated[
         Path,
         typer.Option("--data", metavar="DIR", exists=True, file_okay=False, help="The folder of the labelled sets."),
@@ -38,6 +38,10 @@ def quality(
             "but not with --json, which does not hold them.",
         ),
     ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting in the place of a preset's, as model.mass=1."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The results as one JSON object on the last line.")] = False,
 ) -> None:
     """Tell how well anomalies are told from the rest, on labelled sets: manifest.json, and NAME.npz for each.
@@ -49,12 +53,15 @@ def quality(
     and a second between two events, unless the manifest's `interval` says otherwise. Sets with NAB's windows are
     scored as NAB does, too.
     """
-    from detector.quality import folder  # noqa: PLC0415 - it imports NumPy
+    from detector.quality import folder, presets  # noqa: PLC0415 - they import NumPy
+
+    settings = presets.settings(given or [])
 
     sets = folder.chosen(data, only=_names(only), groups=_names(groups))
     from detector.cli import bench_run  # noqa: PLC0415 - it imports TensorFlow: a wrong name is told before
 
-    raise typer.Exit(bench_run.run_quality(sets, beside=not as_json if peers is None else peers, as_json=as_json))
+    beside = not as_json if peers is None else peers
+    raise typer.Exit(bench_run.run_quality(sets, settings, beside=beside, as_json=as_json))
 
 
 def _names(given: list[str] | None) -> frozenset[str]:

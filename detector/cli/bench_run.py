@@ -15,13 +15,14 @@ from detector.errors import LabelledSetError
 from detector.quality import peers
 from detector.quality.evaluation import Evaluation, Phase, evaluate
 from detector.quality.labelled import LabelledSet
+from detector.quality.presets import Settings
 from detector.telemetry import logs
 
 _WIDTH = 160
 """Columns where the output is no terminal: a table in a file is not to be folded."""
 
 
-def run_quality(sets: Sequence[LabelledSet], *, beside: bool, as_json: bool) -> int:
+def run_quality(sets: Sequence[LabelledSet], settings: Settings, *, beside: bool, as_json: bool) -> int:
     """Evaluate the sets and print what came of it; a set that cannot be used is told of, and makes it fail."""
     logs.configure(Log(level="warning"))
     console = Console(stderr=as_json)
@@ -35,7 +36,7 @@ def run_quality(sets: Sequence[LabelledSet], *, beside: bool, as_json: bool) -> 
     with _bar(console, len(sets)) as (phase, set_done):
         for labelled in sets:
             try:
-                evaluation = evaluate(labelled, kinds, phase)
+                evaluation = evaluate(labelled, kinds, phase, settings)
             except LabelledSetError as error:
                 failed = True
                 console.print(f"{labelled.name} is left out: {error}", markup=False, highlight=False)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from detector.config.section import Section
 from detector.config.units import NUMBER, Count, Seconds
+
+
+def _listed(given: object) -> object:
+    return [given] if isinstance(given, (int, float, str)) else given
+
+
+HalfLifeInRows = Annotated[float, Field(gt=0), NUMBER]
 
 
 class Blocks(Section):
@@ -59,9 +66,10 @@ class Model(Section):
     scale: Literal["within", "total"] = "within"
     """What a feature's distance is measured by: its spread within the clusters (what the other features foretell of it
     counts as known), or its spread in all."""
-    smoothing: Annotated[float, Field(gt=0), NUMBER] | None = None
-    """Half-life in events of the mean that a slot's scores are smoothed by (10 with the preset `metrics`); absent =
-    each event is judged by itself."""
+    smoothing: Annotated[list[HalfLifeInRows], Field(max_length=8), BeforeValidator(_listed)] | None = None
+    """Half-lives in events of the means that a slot's scores are smoothed by; their mean counts, so that what is short
+    and strong and what lasts and is weak are both seen ([1, 10, 100] with the preset `metrics`); absent or empty = each
+    event is judged by itself. A single number is a list of one."""
     gate: Annotated[float, Field(ge=1), NUMBER] | None = None
     """Rows whose score lies beyond this many times the 99.9 % quantile are not learned but kept in quarantine (1.5
     with the preset `metrics`); absent = all rows are learned."""
@@ -79,6 +87,11 @@ class Model(Section):
 
 PRESETS: dict[str, dict[str, object]] = {
     "events": {},
-    "metrics": {"half_life": {"events": None, "time": 7 * 86400.0}, "mass": 0.95, "smoothing": 10.0, "gate": 1.5},
+    "metrics": {
+        "half_life": {"events": None, "time": 7 * 86400.0},
+        "mass": 0.95,
+        "smoothing": [1, 10, 100],
+        "gate": 1.5,
+    },
 }
 """What a preset puts in the place of the defaults of `model`."""

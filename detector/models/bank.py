@@ -35,8 +35,8 @@ class Bank:
                                                 weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
-    smoothed        float64 [S, 1 + D]      smoothed score (NaN = none yet) and the features' contributions to it;
-                                            [S, 0] where nothing is smoothed
+    smoothed        float64 [S, H (1 + D)]  for each of H half-lives the smoothed score (NaN = none yet) and the features'
+                                            contributions to it
     history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     first_seen      float64 [S]             the partition's event time at the slot's first row
     last_seen       float64 [S]             the partition's event time at the slot's last row
@@ -54,7 +54,7 @@ class Bank:
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
-    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: bool = False, history: int = 0) -> None:
+    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: int = 0, history: int = 0) -> None:
         self.shape = shape
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
@@ -118,7 +118,7 @@ class Bank:
 
     @property
     def smoothed(self) -> Float64:
-        """Smoothed score, and what each feature contributes to it [S, 1 + D]."""
+        """For each half-life the smoothed score, and what each feature contributes to it [S, H (1 + D)]."""
         return self._slots["smoothed"]
 
     @property

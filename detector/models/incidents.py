@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from statistics import geometric_mean
 from typing import NamedTuple
 
 import msgspec
@@ -62,7 +63,7 @@ class Rules(NamedTuple):
     @classmethod
     def of(cls, detection: Detection) -> Rules:
         """Take them from a configuration."""
-        incidents = detection.incidents
+        incidents, smoothing = detection.incidents, detection.model.smoothing
         return cls(
             incidents.open_after.rows,
             incidents.open_after.of,
@@ -72,7 +73,7 @@ class Rules(NamedTuple):
             incidents.resolve_after.rows or math.inf,
             incidents.resolve_after.time or math.inf,
             incidents.no_data_after or math.inf,
-            _ALONE if detection.model.smoothing is None else _CLUSTER * detection.model.smoothing,
+            _CLUSTER * geometric_mean(smoothing) if smoothing else _ALONE,
             detection.model.promote_after,
         )
 

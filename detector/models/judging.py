@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
-from detector.features.smoothing import smooth, weight
+from detector.features.smoothing import smooth_by_all, weights
 from detector.models import drift
 from detector.models.bank import Bank
 from detector.models.blocks import Block
@@ -83,7 +83,7 @@ class Scored(NamedTuple):
 class Judging:
     """The references of a partition and the smoothed scores of its open block; its slots' sketches are the bank's.
 
-    alpha          weight of a new score where scores are smoothed, else None
+    alphas         float64 [H] weights of a new score where scores are smoothed, else none
     reference      of smoothed scores: what alerts go by
     gating         of scores: what the learning gate goes by
     open_smoothed  float64 [n] smoothed scores of the open block's rows
@@ -95,7 +95,7 @@ class Judging:
     def __init__(self, bank: Bank, detection: Detection) -> None:
         self._bank = bank
         self._detection = detection
-        self.alpha = smoothing_of(detection)
+        self.alphas = smoothing_of(detection)
         self._filters = Filters.of(detection.events)
         self.reference = Reference(detection.alerting.reference)
         self.gating = Reference(detection.alerting.reference)
@@ -112,7 +112,7 @@ class Judging:
         if filters != [feature.filter for feature in self._detection.events.features]:
             self._filters, self.reference = Filters.of(detection.events), Reference(detection.alerting.reference)
         self._detection = detection
-        self.alpha = smoothing_of(detection)
+        self.alphas = smoothing_of(detection)
         self.reference.half_life = self.gating.half_life = detection.alerting.reference
 
     def restore(self, smoothed: Float64, reference: Float64, gating: Float64, marks: Float64) -> None:
@@ -130,15 +130,15 @@ class Judging:
         if self._filters is not None:
             counting = self._filters.counting(turn.block.rows[turn.first :], scores.expected[t, :n])
             smoothed, shares = filtered(smoothed, shares, counting)
-        if self.alpha is not None:
-            smoothed, shares = self._smooth(turn, smoothed, shares, self.alpha)
+        if len(self.alphas):
+            smoothed, shares = self._smooth(turn, smoothed, shares)
         at = scaled(smoothed, self._bank.sketches[slots, 0])
         rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
         known = self._bank.rows_learned[slots] >= self._detection.model.warm_up
         warm = usable & known & ~self._bank.unseeded(slots)
         return Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
 
-    def _smooth(self, turn: Turn, distance: Float64, parts: Float32, alpha: float) -> tuple[Float64, Float32]:
+    def _smooth(self, turn: Turn, distance: Float64, parts: Float32) -> tuple[Float64, Float32]:
         """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.
 
         A score is the sum of what its features contribute, score times share; so the smoothed one is the sum of their
@@ -149,7 +149,7 @@ class Judging:
         new = before + np.flatnonzero(~np.isnan(distance[before:]))
         squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
         values = np.concatenate([distance[new, None], distance[new, None] * (parts[new] / squares)], 1)
-        after = smooth(values, turn.block.slots[turn.first + new], self._bank.smoothed, alpha)
+        after = smooth_by_all(values, turn.block.slots[turn.first + new], self._bank.smoothed, self.alphas)
         smoothed = np.full(len(distance), np.nan)
         smoothed[:before] = self.open_smoothed[:before]
         smoothed[new] = after[:, 0]
@@ -168,7 +168,7 @@ class Judging:
     @property
     def _apart(self) -> bool:
         """Whether scores that the gate goes by have a reference of their own: else they are those of alerts."""
-        return self.alpha is not None or self._filters is not None or self._detection.model.gate is not None
+        return len(self.alphas) > 0 or self._filters is not None or self._detection.model.gate is not None
 
     def keep(self, scored: Scored) -> None:
         """Keep the smoothed scores of an open block's new rows."""
@@ -179,9 +179,10 @@ class Judging:
 
         `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
         learning gate are none. `faulty` [n] tells which came within an incident of their slot that is no chance: they
-        stay out.
+        stay out. So do those so far out that the reference supports no rate for them: of a young one it cannot be told
+        whether it is under a hundredth of the target, and a few dozen such rows would hide the fault that they are of.
         """
-        least = max(_OUTLYING * self.rate, _LEAST_COUNTED)
+        least = max(_OUTLYING * self.rate, _LEAST_COUNTED, scored.least_rate)
         normal = able & ~faulty & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)
@@ -226,7 +227,6 @@ class Judging:
         bank.gates[slots] = np.where(known, gates, 0.0)
 
 
-def smoothing_of(detection: Detection) -> float | None:
-    """Return the weight of a new score where scores are smoothed, else None."""
-    half_life = detection.model.smoothing
-    return None if half_life is None else weight(half_life)
+def smoothing_of(detection: Detection) -> Float64:
+    """Return the weights [H] of a new score where scores are smoothed, else none."""
+    return weights(detection.model.smoothing or ())

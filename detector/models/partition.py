@@ -429,7 +429,7 @@ class PartitionModel:
             self._budget_by(detection, self.budget.running)
             self.incidents.rules = Rules.of(detection)
             self.absences.configure(detection)
-            self._planting.rules, self._planting.alpha = rules_of(detection), self.judging.alpha
+            self._planting.rules, self._planting.alphas = rules_of(detection), self.judging.alphas
             self.slots.limit = detection.entities.limit
         elif detection != self.detection:
             unsaved = self.copying.rest()
@@ -437,7 +437,7 @@ class PartitionModel:
             self.model_version += 1
             self.incidents.end(list(self.incidents.open), Reason.FORGOTTEN)
             ending, absence = self.incidents.ending, self.absences.over()
-            if detection.events.features != self.detection.events.features:
+            if detection.events != self.detection.events:  # what its shares are of is another thing
                 ending = [without_shares(each) for each in ending]
             partitions = self.budget.running.partitions
             self._begin_cold(detection, self.open.number)
@@ -463,13 +463,13 @@ class PartitionModel:
         self.detection = detection
         self.shape = shape_of(detection)
         self.program = self._programs(detection)
-        rules, alpha = rules_of(detection), smoothing_of(detection)
+        rules, alphas = rules_of(detection), smoothing_of(detection)
         self._transforms = Transforms(detection.events)
         history = self._transforms.width
-        self.bank = Bank(self.shape, seed_rows(detection), smoothing=alpha is not None, history=history)
+        self.bank = Bank(self.shape, seed_rows(detection), smoothing=len(alphas), history=history)
         self.judging = Judging(self.bank, detection)
         self.slots = Slots(self.bank, detection.entities.limit, self._load, self.learning.mode_of)
-        self._planting = Planting(self.partition, self.bank, self.slots, rules, alpha)
+        self._planting = Planting(self.partition, self.bank, self.slots, rules, alphas)
         self.quarantine = Quarantine(self.bank, self._planting)
         self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
         self.copying = Copying(self.bank, self.slots)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.features.smoothing import smooth
+from detector.features.smoothing import smooth_by_all
 from detector.models.bank import Bank
 from detector.models.calibration import begun
 from detector.models.scale import scales
@@ -20,15 +20,16 @@ _AT_ONCE = 64
 class Planting:
     """Seeds slots that have gathered enough rows, and splits the heaviest centroid of those that have a dead one.
 
-    `alpha` is the weight of a new score where scores are smoothed. With its centroids a slot gets its first sketches.
+    `alphas` are the weights [H] of a new score where scores are smoothed, else none. With its centroids a slot gets its
+    first sketches.
     """
 
-    def __init__(self, partition: Partition, bank: Bank, slots: Slots, rules: Rules, alpha: float | None) -> None:
+    def __init__(self, partition: Partition, bank: Bank, slots: Slots, rules: Rules, alphas: Float64) -> None:
         self._partition = partition
         self._bank = bank
         self._slots = slots
         self.rules = rules
-        self.alpha = alpha
+        self.alphas = alphas
 
     def seed(self, slots: Int64) -> None:
         """Give centroids to those of some slots [n] that have gathered their seed rows."""
@@ -100,22 +101,23 @@ class Planting:
         within = squares.mean((0, 2)) * rows.shape[1] / max(1, rows.shape[1] - shape.centroids)
         scale = scales(bank.means[slots], bank.variances[slots])
         bank.within[slots] = within * scale * scale
-        if self.rules.within:
-            squares = squares / (within[None, :, None] + 1e-12)
+        if self.rules.within:  # as the program measures: a metric that hardly moves has the floor for its scale
+            inside = scales(bank.means[slots], bank.within[slots])
+            squares = squares * ((scale / inside) ** 2)[None, :, None]
         distances = np.sqrt(squares.sum(3)).mean(0)
-        smoothed = self._smoothed(distances)
+        smoothed = self._smoothed(slots, distances)
         bank.sketches[slots, 0], bank.sketches[slots, 1] = begun(smoothed), begun(distances)
-        if self.alpha is not None:  # what was smoothed so far are distances from one mean, far beyond the new sketch
-            bank.smoothed[slots, 0] = smoothed[:, -1]
         bank.release(slots)
 
-    def _smoothed(self, distances: Float64) -> Float64:
-        if self.alpha is None:
+    def _smoothed(self, slots: Int64, distances: Float64) -> Float64:
+        """Smooth the distances [n, R] anew: what was smoothed so far are those from one mean, beyond the new sketch."""
+        if not len(self.alphas):
             return distances
-        slots, rows = distances.shape
-        numbers = np.repeat(np.arange(slots), rows)
-        smoothed = smooth(distances.reshape(-1, 1), numbers, np.full((slots, 1), np.nan), self.alpha)
-        return smoothed.reshape(slots, rows)
+        count, rows = distances.shape
+        state = np.full((count, len(self.alphas)), np.nan)
+        smoothed = smooth_by_all(distances.reshape(-1, 1), np.repeat(np.arange(count), rows), state, self.alphas)
+        self._bank.smoothed[slots, :: 1 + self._bank.shape.features] = state
+        return smoothed.reshape(count, rows)
 
     def _plant(self, slots: Int64, own: slice, seeds: Seeds) -> None:
         self._bank.centroids[slots, own], self._bank.masses[slots, own], self._bank.spreads[slots, own] = seeds

@@ -12,10 +12,13 @@ For a row x of a slot with running mean mu, variance var and centroids c_k (all 
     x'   = x where |z| <= 10, else mu +- 10 sd   clipped for assignment and learning (and at mu +- 1e17, always)
     k    = argmin_k sum_d ((x'_d - c_kd) / sd_d)^2
     j    = the same among the centroids that define normal
-    d^2  = D / |observed| * sum_d [((x'_d - c_jd) / s_d)^2 + ln^2(max(|z_d|, 10) / 10)]
-    s    = sqrt(within + (x' - c_j)^2 / (w + 1)) + 0.01 |mu| + 1e-9, or sd where the rules say so
+    r    = |x - c_j| / s
+    d^2  = D / |observed| * sum_d [min(r_d, 10)^2 + ln^2(max(r_d, 10) / 10)]
+    s    = sqrt(within + (x - c_j)^2 / (w + 1)) + 0.01 |mu| + 1e-9, or sd where the rules say so
            within = running variance about the nearest centroid: what the clusters foretell of a feature is known, and
            only what is left of it measures surprise (the pooled within-class variance: Fisher, 1936)
+           r is bounded in the very scale it is measured in: within a cluster a heavy-tailed feature easily lies a
+           hundred of its spreads out, and would outweigh all others together; the logarithm keeps the order beyond
 
 What explains a row is told from the centroid e that most of its features agree with, so that the few that are to blame
 do not drag it to one that the others would have to answer for (they did: of faults in 3 of 16 features that the three
@@ -23,7 +26,7 @@ largest shares named, there were 91 to 97 %, and are more than 99 %):
 
     e       = argmin_k sum_d g(((x'_d - c_kd) / sd_d)^2), g(q) = q / (1 + q)   (Geman & McClure, 1985), among those of
               the first member that define normal
-    parts_d = ((x'_d - c_ed) / s_d)^2 + ln^2(max(|z_d|, 10) / 10)                                with s as for c_e
+    parts_d = min(r_d, 10)^2 + ln^2(max(r_d, 10) / 10)                                   with r and s as for c_e
 
 A row's distance is the mean over the members of its slot. Which centroids define normal is in Rules. The sums go over
 the observed features d; a feature of which the slot has learned nothing yet is learned, but counts as missing here. The
@@ -268,17 +271,18 @@ class Program:
         outside = outside * outside
         standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
 
-        def apart(gap: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
-            """Features' parts of the squared distance from a gap [B, D] or gaps [B, M, D]; `of` makes shapes alike."""
+        def apart(point: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
+            """Features' parts of the squared distance to a point [B, D] or points [B, M, D]; `of` makes shapes alike."""
+            gap = tf.where(of(judged), tf.clip_by_value(of(x) - point, -_FAR, _FAR), 0.0)
             if self.rules.within:
                 itself = tf.minimum(gap * gap, _VAST) / of(weight + 1.0)
-                inside = gap / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9))
+                inside = tf.abs(gap) / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9))
             else:
-                inside = gap * of(scale)
-            return tf.minimum(inside * inside + of(outside), _VAST)
+                inside = tf.abs(gap) * of(scale)
+            core, beyond = tf.minimum(inside, CLIP), tf.math.log(tf.clip_by_value(inside, CLIP, _VAST) / CLIP)
+            return core * core + beyond * beyond
 
-        gap = tf.where(judged[:, None, :], at[:, None, :] - standing, 0.0)
-        parts = apart(gap, lambda each: each[:, None, :])
+        parts = apart(standing, lambda each: each[:, None, :])
         count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
         each = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0))[:, None])
         distance = tf.where(2.0 * count >= shape.features, tf.reduce_mean(each, -1), np.nan)
@@ -286,7 +290,7 @@ class Program:
         centroid = tf.gather(judge, closest, batch_dims=1)[:, 0]
         likely = tf.gather(centroids, block.slot * shape.all_centroids + self._teller(difference, normal))
         expected = tf.where(known, likely, 0.0)
-        told = apart(tf.where(judged, at - likely, 0.0), lambda each: each)
+        told = apart(likely, lambda each: each)
         least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)
         least = tf.where(least < _FAR, least, 0.0)  # of a slot without centroids none is far
         errors = tf.minimum(least + tf.reduce_sum(outside, -1, keepdims=True), _VAST)

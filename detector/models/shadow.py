@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detector.features.smoothing import smooth
+from detector.features.smoothing import smooth_by_all
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import followed, scaled
@@ -47,7 +47,7 @@ class Shadow:
         self._target = target
         self._blocks = blocks
         self._sketches = version.sketches.copy()
-        self._smoothed = np.full((len(version), 1), np.nan)
+        self._smoothed = np.full((len(version), len(judging.alphas)), np.nan)
         self._counts = np.zeros((5, len(version)))
         self._seen = 0
 
@@ -121,8 +121,8 @@ class Shadow:
         slots, place = block.slots[mine], place_of[block.slots[mine]]
         alone = distance[mine].astype(np.float64)
         smoothed = alone
-        if self._judging.alpha is not None:
-            smoothed = smooth(alone[:, None], place, self._smoothed, self._judging.alpha)[:, 0]
+        if len(self._judging.alphas):
+            smoothed = smooth_by_all(alone[:, None], place, self._smoothed, self._judging.alphas)[:, 0]
         rates = self._judging.reference.rates(scaled(smoothed, self._sketches[place, 0]))
         if self._seen >= _SETTLING * self._blocks:
             self._count(block.rows[mine], slots, place, rates, scored.rates[mine])

@@ -114,6 +114,6 @@ def form(detection: Detection) -> tuple[object, ...]:
         for feature in events.features
     )
     shape = shape_of(detection)
-    smoothed = detection.model.smoothing is not None
+    smoothed = len(detection.model.smoothing or ())
     sizes = shape.centroids, shape.members, seed_rows(detection)
     return features, tuple(events.cycles), events.entity, *sizes, smoothed

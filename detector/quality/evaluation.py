@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from detector.quality import nab, peers, scoring, spans
 from detector.quality.labelled import LabelledSet, Run
 from detector.quality.measures import Quality, mean, quality
-from detector.quality.presets import Preset
+from detector.quality.presets import Preset, Settings
 from detector.quality.spans import Found
 from detector.types import Float64
 
@@ -18,6 +19,8 @@ DETECTOR = "detector"
 SCORE = "detector, by its score"
 SMOOTHED = " + EMA"
 """Ends the name of a peer whose scores are smoothed."""
+
+EMPTY: Settings = MappingProxyType({})
 
 Phase = Callable[[str, int], Callable[[int], None]]
 """Is told what begins (a name, a number of rows), and gives back what is to be told of rows as they are done."""
@@ -48,21 +51,25 @@ class Evaluation:
     found: Found | None
 
 
-def evaluate(labelled: LabelledSet, beside: Sequence[peers.Kind], phase: Phase) -> Evaluation | None:
-    """Run the daemon and its peers on a set; None where it has no anomalies to tell from the rest."""
+def evaluate(
+    labelled: LabelledSet, beside: Sequence[peers.Kind], phase: Phase, settings: Settings = EMPTY
+) -> Evaluation | None:
+    """Run the daemon, with settings before its preset's, and its peers; None where nothing is to be told apart."""
     judged = list[dict[str, Judgement]]()
     rows, seconds, found = 0, 0.0, None
     for run in labelled.runs():
         if run.labels.all() or not run.labels.any():
             return None
         scored = scoring.score(
-            labelled.name, labelled.rule.preset, run, phase(f"{labelled.name}: {DETECTOR}", len(run))
+            labelled.name, labelled.rule.preset, settings, run, phase(f"{labelled.name}: {DETECTOR}", len(run))
         )
         rows, seconds = rows + len(run), seconds + scored.seconds
         ranks = {DETECTOR: scored.ranks(), SCORE: scored.ranks_by_score()}
         for kind in beside:
             ranks |= _beside(labelled, run, kind, phase)
-        judged.append({name: _judgement(run, each) for name, each in ranks.items()})
+        # A distance is on its stream's own scale, but NAB's threshold is one for all streams: the score serves them.
+        on_one_scale = ranks | dict.fromkeys((DETECTOR, SCORE), scored.half_decades())
+        judged.append({name: _judgement(run, each, on_one_scale[name]) for name, each in ranks.items()})
         if labelled.rule.preset == "metrics" and labelled.rule.shuffle is None:
             found = spans.found(run, ranks[DETECTOR])
     return Evaluation(
@@ -88,8 +95,8 @@ def _beside(labelled: LabelledSet, run: Run, kind: peers.Kind, phase: Phase) -> 
     return {kind.name: scores, kind.name + SMOOTHED: peers.smoothed(run, scores)}
 
 
-def _judgement(run: Run, ranks: Float64) -> Judgement:
-    return Judgement(quality(run, ranks), nab.scores(run, ranks) if run.windows else {})
+def _judgement(run: Run, ranks: Float64, on_one_scale: Float64) -> Judgement:
+    return Judgement(quality(run, ranks), nab.scores(run, nab.incidents(run, on_one_scale)) if run.windows else {})
 
 
 def _mean(runs: Sequence[Judgement]) -> Judgement:

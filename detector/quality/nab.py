@@ -40,6 +40,10 @@ _PROBATION = (0.15, 5000)
 """Share of a stream that is left out, and the length beyond which it grows no longer."""
 
 
+_LASTING = 100
+"""Rows for which what lasts is one incident: the longest half-life that scores of metrics are smoothed by."""
+
+
 class Stream(NamedTuple):
     """A stream of the corpus: ranks [n] (higher = more anomalous), times [n] (epoch seconds, sorted), its windows."""
 
@@ -55,6 +59,18 @@ def scores(run: Run, ranks: Float64) -> dict[str, float]:
         for name, rows in zip(run.streams, map(run.rows, range(len(run.streams))), strict=True)
     ]
     return {name: corpus_score(streams, profile) for name, profile in PROFILES.items()}
+
+
+def incidents(run: Run, ranks: Float64) -> Float64:
+    """Return ranks [n] in which a row is silent unless it is above all of the hundred rows before it in its stream."""
+    reports = np.full(len(run), -np.inf)
+    for stream in range(len(run.streams)):
+        rows = run.rows(stream)
+        own = ranks[rows]
+        before = np.concatenate([np.full(_LASTING, -np.inf), own])[:-1]
+        highest = np.lib.stride_tricks.sliding_window_view(before, _LASTING).max(1)
+        reports[rows] = np.where(own > highest, own, -np.inf)
+    return reports
 
 
 def corpus_score(streams: Sequence[Stream], profile: Profile) -> float:

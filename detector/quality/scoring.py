@@ -18,7 +18,7 @@ from detector.pipeline import Observer
 from detector.portion import Done
 from detector.quality import presets
 from detector.quality.labelled import Run
-from detector.quality.presets import Preset
+from detector.quality.presets import Preset, Settings
 from detector.quality.source import RunSource, events_section, log_order
 from detector.store.writer import Finished
 from detector.types import Batch, Float64, OutboxEntry, Rows
@@ -48,6 +48,10 @@ class Scored:
         """
         return np.nan_to_num(self.distance, nan=-1.0)
 
+    def half_decades(self) -> Float64:
+        """Return the scores [n] in steps of one half, below 0 where not scored: a lesser rise is nothing new."""
+        return np.floor(2.0 * np.nan_to_num(self.score, nan=-0.5)) / 2.0
+
     def ranks_by_score(self) -> Float64:
         """Return numbers [n] that order the rows as people read of them: by score as it is told, then by distance.
 
@@ -61,8 +65,8 @@ class Scored:
         return ranks.reshape(-1).astype(np.float64)
 
 
-def score(name: str, preset: Preset, run: Run, done: Callable[[int], None]) -> Scored:
-    """Run the daemon on the rows of a run, with the configuration of a preset; `done` is told of rows as they are."""
+def score(name: str, preset: Preset, settings: Settings, run: Run, done: Callable[[int], None]) -> Scored:
+    """Run the daemon on the rows of a run, with a preset and settings before it; `done` is told of rows as they are."""
     source = RunSource(name, run, log_order(run, preset))
     watchers: list[_Watcher] = []
 
@@ -72,15 +76,15 @@ def score(name: str, preset: Preset, run: Run, done: Callable[[int], None]) -> S
 
     with (
         tempfile.TemporaryDirectory(prefix="detector-bench-") as folder,
-        daemon(configuration(preset, run, Path(folder)), source=source, watch=watch) as built,
+        daemon(configuration(preset, settings, run, Path(folder)), source=source, watch=watch) as built,
     ):
         built.service.run(lambda: False)
     return watchers[0].scored()
 
 
-def configuration(preset: Preset, run: Run, folder: Path) -> Config:
-    """Return a preset's configuration for the rows of a run: all else is as the daemon has it by default."""
-    document = presets.sections(preset) | {
+def configuration(preset: Preset, settings: Settings, run: Run, folder: Path) -> Config:
+    """Return a preset's configuration with settings before it: all else is as the daemon has it by default."""
+    document = presets.sections(preset, settings) | {
         "source": {"kind": "computer"},  # never read: the run stands in for it
         "events": events_section(run).model_dump(exclude={"registry"}),
         "sinks": [],

@@ -69,7 +69,7 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
 
 METRICS = metrics()
 BUDGET = detection(alerting={"budget": "200/hour", "warm_up": 100, "reference": 2000})
-SAME_METRICS = metrics("both", smoothing=3, gate=1.5)
+SAME_METRICS = metrics("both", smoothing=[2, 20, 200], gate=1.5)
 
 
 def transformed(**changes: Any) -> Detection:
@@ -159,7 +159,8 @@ def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
     rng, shape = np.random.default_rng(seed), shape_of(of)
     names = tuple(f"host-{i}" for i in (0, 1, 2, 77))
     n, c, d = len(names), shape.all_centroids, shape.features
-    centroids = np.array([0.0, 100.0, 1e6]) + rng.normal(size=(n, c, d)) * [1.0, 5.0, 3.0]
+    centre, spread = np.resize([0.0, 100.0, 1e6], d), np.resize([1.0, 5.0, 3.0], d)
+    centroids = centre + rng.normal(size=(n, c, d)) * spread
     wins = np.full((n, c), 1000.0, np.float32)
     proven = Version(
         names,
@@ -169,7 +170,7 @@ def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
         wins,
         np.full((n, c), EPOCH - 1e6),
         np.full((n, c), float(EPOCH)),
-        (np.ones((n, d)) * [1.0, 25.0, 9.0]).astype(np.float32),
+        np.tile(spread**2, (n, 1)).astype(np.float32),
         np.tile([[2.0, 0.5, 100.0]], (n, 2, 1)),
     )
     return {"made_for": made_for, "version": proven.payload()}

@@ -163,12 +163,12 @@ class PlainSlot:
 
     def _parts(self, row: Float64, k: int) -> tuple[int, Float64]:
         """Return the centroid's number again, and the features' parts of the squared distance to it [D]."""
-        inside = self._inside(row, k)
+        gap = np.where(self._judged(row), row - self.centroids[k], 0.0)
+        sd = self._sd(row)
         if self.rules.within:
-            gap = np.where(self._judged(row), self._clipped(row) - self.centroids[k], 0.0)
             sd = np.sqrt(self.within + gap**2 / (self.weights + 1.0)) + 0.01 * np.abs(np.nan_to_num(self.means)) + 1e-9
-            inside = (gap / sd) ** 2
-        return k, inside + self._outside(row)
+        apart = np.abs(gap) / sd
+        return k, np.minimum(apart, CLIP) ** 2 + np.log(np.maximum(apart, CLIP) / CLIP) ** 2
 
     def _outside(self, row: Float64) -> Float64:
         z = np.where(self._judged(row), np.abs(row - self.means) / self._sd(row), 0.0)

@@ -32,7 +32,7 @@ def test_events_is_the_default_and_changes_nothing() -> None:
 
 def test_metrics_smooths_and_gates_and_forgets_by_time() -> None:
     model = config("preset: metrics\n").model
-    assert (model.mass, model.smoothing, model.gate) == (0.95, 10.0, 1.5)
+    assert (model.mass, model.smoothing, model.gate) == (0.95, [1, 10, 100], 1.5)
     assert model.half_life == HalfLife(events=None, time=WEEK)
     assert model.model_copy(update={"mass": 0.8, "smoothing": None, "gate": None, "half_life": HalfLife()}) == Model()
 
@@ -40,7 +40,7 @@ def test_metrics_smooths_and_gates_and_forgets_by_time() -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("{mass: 0.5}", {"mass": 0.5, "smoothing": 10.0}),
+        ("{mass: 0.5}", {"mass": 0.5, "smoothing": [1, 10, 100]}),
         ("{smoothing: null, gate: null}", {"smoothing": None, "gate": None, "mass": 0.95}),
         ("{half_life: {time: 1d}}", {"half_life": HalfLife(events=None, time=86400.0)}),
         ("{half_life: {events: 5000}}", {"half_life": HalfLife(events=5000, time=WEEK)}),

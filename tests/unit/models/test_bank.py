@@ -16,7 +16,7 @@ SHAPE = Shape(features=3, centroids=2, rows=16, keyed=True)
 
 def bank(slots: int = 5) -> Bank:
     """Return a bank whose slots hold random states, i seed rows in slot i, and a quarantine in every other one."""
-    made, rng = Bank(SHAPE, seed_rows=8, smoothing=True), np.random.default_rng(1)
+    made, rng = Bank(SHAPE, seed_rows=8, smoothing=2), np.random.default_rng(1)
     made.reserve(slots - 1)
     numbers = np.arange(slots)
     made.clear(numbers)
@@ -41,7 +41,7 @@ def test_a_slot_packed_and_unpacked_elsewhere_has_the_same_bytes() -> None:
     source = bank()
     source.release(np.array([4]))
     packed = source.pack(np.arange(5))
-    target = Bank(SHAPE, seed_rows=8, smoothing=True)
+    target = Bank(SHAPE, seed_rows=8, smoothing=2)
     target.reserve(40)
     order = [17, 3, 39, 0, 8]
     target.unpack(order, packed)
@@ -67,7 +67,7 @@ def test_bytes_of_another_shape_are_refused(cut: int) -> None:
 def test_nothing_is_kept_for_smoothing_where_it_is_off() -> None:
     plain = Bank(SHAPE, seed_rows=8)
     assert plain.smoothed.shape[1] == 0
-    assert plain.bytes_per_slot == bank().bytes_per_slot - 8 * (1 + 3)
+    assert plain.bytes_per_slot == bank().bytes_per_slot - 8 * 2 * (1 + 3)
 
 
 def test_growing_keeps_the_slots() -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from detector.quality.nab import PROFILES, Profile, Stream, corpus_score, row_gains, scores
+from detector.quality.nab import PROFILES, Profile, Stream, corpus_score, incidents, row_gains, scores
 from tests.support.labelled import run_of
 
 STANDARD = PROFILES["standard"]
@@ -123,3 +123,15 @@ def test_a_run_is_scored_stream_by_stream_in_every_profile() -> None:
     assert scores(run, ranks) == pytest.approx(
         {"standard": 94.5, "reward_low_FP_rate": 89.0, "reward_low_FN_rate": 100.0 * (1.0 - 0.11 + 2.0) / 3.0}
     )
+
+
+def test_what_lasts_is_one_incident_until_it_rises_or_a_hundred_rows_have_passed() -> None:
+    ranks = np.zeros(400)
+    ranks[[10, 11, 30, 111, 300]] = [3.0, 3.0, 2.0, 3.0, 3.0]
+    ranks[50] = 4.0
+    run = run_of(np.zeros(400), stream=np.repeat([0, 1], 200), times=np.tile(np.arange(200.0), 2))
+    assert np.flatnonzero(incidents(run, ranks) > 0).tolist() == [10, 50, 300]
+    ranks[160:180] = 1.0
+    assert np.flatnonzero(incidents(run, ranks) > 0).tolist() == [10, 50, 300]
+    ranks[50] = 0.0
+    assert np.flatnonzero(incidents(run, ranks) > 0).tolist() == [10, 300]

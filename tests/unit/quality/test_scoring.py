@@ -34,9 +34,9 @@ def test_the_scores_are_the_model_s_row_by_row(preset: Preset, tmp_path: Path) -
     run = run_of(np.zeros(n), values=values, stream=stream, times=times)
     done = list[int]()
 
-    scored = score("a", preset, run, done.append)
+    scored = score("a", preset, {}, run, done.append)
 
-    detection = Detection.of(configuration(preset, run, tmp_path))
+    detection = Detection.of(configuration(preset, {}, run, tmp_path))
     progress = Models()(Partition("a", 0), detection, lambda _: {}).advance(rows_of(run, preset))
     order = log_order(run, preset)
     assert np.array_equal(scored.score[order], progress.score, equal_nan=True)
@@ -50,7 +50,7 @@ def test_a_row_that_is_rejected_is_not_scored_and_moves_no_other() -> None:
     values = np.random.default_rng(1).normal(size=(2500, 2)).astype(np.float32)
     values[[1000, 2000]] = np.inf
     values[[1500, 2200], :] = 40.0
-    scored = score("a", "events", run_of(np.zeros(2500), values=values), lambda _: None)
+    scored = score("a", "events", {}, run_of(np.zeros(2500), values=values), lambda _: None)
     assert np.isnan(scored.score[[1000, 2000]]).all()
     assert not np.isnan(scored.score[300:1000]).any()
     assert set(np.argsort(scored.ranks())[-2:]) == {1500, 2200}
