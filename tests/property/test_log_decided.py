@@ -40,6 +40,7 @@ def detection(**changes: Any) -> Detection:
         "model": {"centroids": 3, "seed_rows": 8, "warm_up": 8, "half_life": {"events": 200, "time": 3000}},
         "alerting": {"false_alarm_rate": 0.05, "warm_up": 100, "reference": 2000},
         "incidents": {"resolve_after": {"rows": 4, "time": 15}, "repeat_interval": 8, "no_data_after": 60},
+        "absence": {"known_for": 100, "factor": 1, "at_least": 20, "give_up": 90, "share": 0.4},
     } | changes
     return Detection.of(Config.model_validate(settings))
 
@@ -323,7 +324,7 @@ def test_incidents_end_in_every_way() -> None:
         reasons |= {
             json.loads(body)["reason"] for (sink, _), body in outbox(store, PARTITIONS).items() if sink == "sink"
         }
-    assert reasons == {None, "severity", "repeat", "recovered", "no_data", "forgotten"}
+    assert reasons == {None, "severity", "repeat", "recovered", "no_data", "forgotten", "returned", "given_up"}
 
 
 def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:
