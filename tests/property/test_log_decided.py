@@ -158,7 +158,8 @@ def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
     rng, shape = np.random.default_rng(seed), shape_of(of)
     names = tuple(f"host-{i}" for i in (0, 1, 2, 77))
     n, c, d = len(names), shape.all_centroids, shape.features
-    centroids = np.array([0.0, 100.0, 1e6]) + rng.normal(size=(n, c, d)) * [1.0, 5.0, 3.0]
+    centres, spreads = np.resize([0.0, 100.0, 1e6], d), np.resize([1.0, 5.0, 3.0], d)  # transforms make columns more
+    centroids = centres + rng.normal(size=(n, c, d)) * spreads
     wins = np.full((n, c), 1000.0, np.float32)
     proven = Version(
         names,
@@ -168,7 +169,7 @@ def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
         wins,
         np.full((n, c), EPOCH - 1e6),
         np.full((n, c), float(EPOCH)),
-        (np.ones((n, d)) * [1.0, 25.0, 9.0]).astype(np.float32),
+        (np.ones((n, d)) * spreads**2).astype(np.float32),
         np.tile([[2.0, 0.5, 100.0]], (n, 2, 1)),
     )
     return {"made_for": made_for, "version": proven.payload()}
