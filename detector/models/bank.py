@@ -35,8 +35,8 @@ class Bank:
                                                 weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
-    smoothed        float64 [S, H (1 + D)]  for each of H half-lives the smoothed score (NaN = none yet) and the features'
-                                            contributions to it
+    smoothed        float64 [S, H (1 + D)]  for each of H half-lives the smoothed score (NaN = none yet), and what each
+                                            feature contributes to it
     history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     last_seen       float64 [S]             the partition's event time at the slot's last row
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not

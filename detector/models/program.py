@@ -271,18 +271,15 @@ class Program:
         outside = outside * outside
         standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
 
-        def apart(point: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
-            """Features' parts of the squared distance to a point [B, D] or points [B, M, D]; `of` makes shapes alike."""
-            gap = tf.where(of(judged), tf.clip_by_value(of(x) - point, -_FAR, _FAR), 0.0)
-            if self.rules.within:
-                itself = tf.minimum(gap * gap, _VAST) / of(weight + 1.0)
-                inside = tf.abs(gap) / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9))
-            else:
-                inside = tf.abs(gap) * of(scale)
-            core, beyond = tf.minimum(inside, CLIP), tf.math.log(tf.clip_by_value(inside, CLIP, _VAST) / CLIP)
-            return core * core + beyond * beyond
+        def apart(gap: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
+            """Features' parts of the squared distance from a gap [B, D] or gaps [B, M, D]; `of` makes shapes alike."""
+            gap = tf.where(of(judged), tf.clip_by_value(gap, -_FAR, _FAR), 0.0)
+            if not self.rules.within:
+                return _bounded(gap * of(scale))
+            itself = tf.minimum(gap * gap, _VAST) / of(weight + 1.0)
+            return _bounded(gap / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9)))
 
-        parts = apart(standing, lambda each: each[:, None, :])
+        parts = apart(x[:, None, :] - standing, lambda each: each[:, None, :])
         count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
         each = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0))[:, None])
         distance = tf.where(2.0 * count >= shape.features, tf.reduce_mean(each, -1), np.nan)
@@ -290,7 +287,7 @@ class Program:
         centroid = tf.gather(judge, closest, batch_dims=1)[:, 0]
         likely = tf.gather(centroids, block.slot * shape.all_centroids + self._teller(difference, normal))
         expected = tf.where(known, likely, 0.0)
-        told = apart(likely, lambda each: each)
+        told = apart(x - likely, lambda each: each)
         least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)
         least = tf.where(least < _FAR, least, 0.0)  # of a slot without centroids none is far
         errors = tf.minimum(least + tf.reduce_sum(outside, -1, keepdims=True), _VAST)
@@ -450,6 +447,13 @@ def _first_least(values: Tensor) -> Tensor:
 def _lent(array: NDArray[Any]) -> Tensor:
     """Return the array as a tensor in the same memory."""
     return tf.experimental.dlpack.from_dlpack(lendable(array).__dlpack__())
+
+
+def _bounded(z: Tensor) -> Tensor:
+    """Square up to the clip, and grow with the logarithm beyond."""
+    size = tf.abs(z)
+    core, beyond = tf.minimum(size, CLIP), tf.math.log(tf.clip_by_value(size, CLIP, _VAST) / CLIP)
+    return core * core + beyond * beyond
 
 
 def _known(mean: Tensor) -> Tensor:
