@@ -94,7 +94,7 @@ def _as_heavy(masses: Float32, held: Float32, members: int) -> Float32:
 def _sketches(model: PartitionModel, held: Float64, alone: Float64) -> Float64:
     """Return the sketches [n, 2, 3] that candidates begin with, from those of their distances [n, 3]."""
     sketches = np.stack([alone, alone], 1)
-    if model.judging.alpha is not None:
+    if len(model.judging.alphas):
         sketches[:, 0] = held[:, 0]
         sketches[:, 0, :2] *= alone[:, :1] / np.maximum(held[:, 1, :1], 1e-9)
         sketches[:, 0, 2] = np.minimum(held[:, 0, 2], alone[:, 2])
