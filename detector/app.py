@@ -20,6 +20,7 @@ from detector.config import sections
 from detector.config.detection import Detection
 from detector.control.channel import Channel
 from detector.control.commands import Commands
+from detector.idle import Idle
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, use_one_thread
 from detector.models.shape import Rules, Shape, rules_of, shape_of
@@ -142,6 +143,7 @@ def daemon(
         )
         backlog = _Backlog(config, ownership, writer, delivery)
 
+        idle = Idle(config.absence.idle_after, clock.monotonic, metrics.set_idle)
         plan = Plan.of(config.refit)
         refitting = Refitting(plan, ownership.owned, clock, observing, partial(_keep_refit, config.store.path))
         parts.callback(refitting.close)
@@ -149,6 +151,7 @@ def daemon(
         def survey() -> None:
             refitting.turn()
             observing.models(list(ownership.owned.values()))
+            idle.look(list(ownership.owned.values()), ready=health.ready()[0])
             waiting()
 
         commands = Commands()

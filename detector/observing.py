@@ -111,6 +111,7 @@ class Observing:
             metrics.incidents_open.labels(severity).set(sum(each[place] for each in by_severity))
         self._tell_budget(owned)
         metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
+        metrics.entities_absent.set(sum(each.model.absences.absent for each in owned))
         metrics.rows_quarantined.set(sum(each.model.quarantine.rows for each in owned))
         modes = sum((Counter(each.model.slots_learning) for each in owned), Counter[str]())
         for mode in MODES:

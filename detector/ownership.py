@@ -10,6 +10,7 @@ import structlog
 
 from detector.config.detection import Detection
 from detector.errors import NoRoomError, StoreFullError, StoreLockedError
+from detector.models.absence import DEADLINE_BYTES
 from detector.models.partition import PartitionModel
 from detector.owned import Owned
 from detector.protocols import Clock, Decoder, PartitionStore, Store
@@ -188,7 +189,7 @@ class Ownership:
         """Restore the model, with the control records that are still to take effect."""
         model = self._models(partition, Detection.from_payload(controls[0].payload), store.read_slots)
         if saved is not None:
-            model.restore(saved.header, store.directory())
+            model.restore(saved.header, store.directory(), store.heads(DEADLINE_BYTES))
         model.control(controls[model.applied :])
         return model
 

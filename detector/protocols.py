@@ -112,6 +112,9 @@ class PartitionStore(Protocol):
     def directory(self) -> Iterator[tuple[str, float]]:
         """Yield (entity, last_seen) of every slot of the last complete checkpoint, in entity order."""
 
+    def heads(self, length: int) -> Iterator[tuple[str, bytes]]:
+        """Yield (entity, first `length` bytes of its state) of those slots, in the same order."""
+
     def read_slots(self, entities: Sequence[str]) -> dict[str, bytes]:
         """Return the state of those entities as of the last complete checkpoint; unknown ones are left out."""
 

@@ -232,6 +232,8 @@ class Reason(StrEnum):
     REPEAT = "repeat"
     RECOVERED = "recovered"
     NO_DATA = "no_data"
+    RETURNED = "returned"
+    GIVEN_UP = "given_up"
     FORGOTTEN = "forgotten"
 
 
@@ -249,7 +251,7 @@ class Incident:
     id         hash of the row that opened it; `sequence` numbers its messages from 1
     start      event time of that row, epoch seconds; `duration` is the event time that has passed since
     peak       its highest score so far; `peak_at_least`: the reference supported no more
-    count      anomalous rows so far
+    count      anomalous rows so far; of an absence, the entities that were
     shares     shares of the squared distance of the alert's features, mean of those rows, in their order; they
                add up to 1, or are all 0 where the features have changed since
     """
@@ -299,11 +301,12 @@ class Alert:
     """An alert as detection writes it: a function of the log alone, so a replay yields the same bytes.
 
     id        its incident's and its number in it
-    kind      what it is about: `anomaly`
+    kind      what it is about: `anomaly` or `absence`
     position  of the row by which it is told, and that row's event time, epoch seconds
     finding   that row; None where it is another entity's, as this one has stopped
     names     of the model's features, in the order of the configuration
     sources   the configured feature that each of them comes from; "" for a cycle of the event time
+    absent    the entities that are, the first of them where there are many; none where it is an anomaly
     """
 
     id: str
@@ -319,6 +322,7 @@ class Alert:
     finding: Finding | None
     names: tuple[str, ...]
     sources: tuple[str, ...]
+    absent: tuple[str, ...] = ()
 
 
 class ControlKind(StrEnum):

@@ -38,6 +38,9 @@ _OF_THE_ROW = (
 )
 """Fields that are null where no row of the entity is at hand."""
 
+_PEAK = ("peak_score", "peak_at_least", "peak_score_words", "peak_rate_words")
+"""Fields that are null where no rows are judged."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -62,7 +65,8 @@ def encode(alert: Alert, units: Mapping[str, str] = _NO_UNITS) -> bytes:
         "partition": alert.partition.number,
         "offset": alert.position.offset,
         "row": alert.position.row,
-        "incident": _incident(alert.incident),
+        "incident": _incident(alert.incident, judged=alert.kind == "anomaly"),
+        "absent": list(alert.absent),
         **_finding(alert.finding),
         "features": _features(alert, units),
     }
@@ -75,17 +79,22 @@ def schema() -> dict[str, Any]:
     return document
 
 
-def _incident(incident: Incident) -> dict[str, Any]:
+def _incident(incident: Incident, *, judged: bool) -> dict[str, Any]:
+    """Return the incident; an absence has no rows that could be `judged`."""
+    words = {"at_least": incident.peak_at_least}
+    peak = (
+        incident.peak,
+        incident.peak_at_least,
+        score_in_words(incident.peak, **words),
+        rate_in_words(incident.peak, **words),
+    )
     return {
         "id": incident.id,
         "sequence": incident.sequence,
         "start": _rfc3339(incident.start),
         "start_epoch": incident.start,
         "duration": incident.duration,
-        "peak_score": incident.peak,
-        "peak_at_least": incident.peak_at_least,
-        "peak_score_words": score_in_words(incident.peak, at_least=incident.peak_at_least),
-        "peak_rate_words": rate_in_words(incident.peak, at_least=incident.peak_at_least),
+        **(dict(zip(_PEAK, peak, strict=True)) if judged else dict.fromkeys(_PEAK)),
         "count": incident.count,
     }
 

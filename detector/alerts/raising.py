@@ -39,7 +39,7 @@ class Raising:
 def _alert(place: Place, detection: Detection, rows: Rows, transition: Transition) -> Alert:
     features = model_features(detection.events)
     configured = detection.events.features
-    incident = alert_id(place.topic_id, place.partition, transition.first, transition.kind)
+    incident = alert_id(place.topic_id, place.partition, transition.first, _subject(transition))
     return Alert(
         id=message_id(incident, transition.sequence),
         kind=transition.kind,
@@ -63,7 +63,15 @@ def _alert(place: Place, detection: Detection, rows: Rows, transition: Transitio
         finding=None if transition.anomaly is None else _finding(detection, rows, transition.anomaly),
         names=tuple(feature.name for feature in features),
         sources=tuple("" if feature.feature is None else configured[feature.feature].name for feature in features),
+        absent=transition.absent,
     )
+
+
+def _subject(transition: Transition) -> str:
+    """Return what tells incidents apart that one row told: of anomalies it tells one, of absences any number."""
+    if transition.kind == "anomaly":
+        return transition.kind
+    return transition.kind if transition.entity is None else f"{transition.kind} {transition.entity}"
 
 
 def _finding(detection: Detection, rows: Rows, anomaly: Anomaly) -> Finding:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from detector.types import Alert, FeatureShare
 
 
+_NAMED = 5
+"""Entities that a line names."""
+
+
 def rate_in_words(score: float, *, at_least: bool) -> str:
     """Return "1 in 10,000" for 4.0; with `at_least`, as far as the reference supports: "at most 1 in 1,000,000"."""
     return f"{'at most ' if at_least else ''}1 in {_one_in(score)}"
@@ -26,26 +30,46 @@ def score_in_words(score: float, *, at_least: bool) -> str:
 def summary(alert: Alert, units: Mapping[str, str]) -> str:
     """Return one line: who, what happened, the feature that differs most, its part, how rare it is, for how long."""
     who = one_line(alert.entity if alert.entity is not None else str(alert.partition))
-    return f"{who}: {_what(alert, units)}"
+    return f"{who}: {_absence(alert) if alert.kind == 'absence' else _what(alert, units)}"
 
 
 def _what(alert: Alert, units: Mapping[str, str]) -> str:
     lasted = time_in_words(alert.incident.duration)
     match alert.reason:
         case None:
-            return _row(alert, units)
+            told = _row(alert, units)
         case Reason.SEVERITY:
-            return f"{alert.severity} after {lasted}: {_row(alert, units)}"
+            told = f"{alert.severity} after {lasted}: {_row(alert, units)}"
         case Reason.REPEAT:
-            return f"still anomalous after {lasted}; {_whole(alert)}"
+            told = f"still anomalous after {lasted}; {_whole(alert)}"
         case Reason.RECOVERED:
-            return f"back to normal after {lasted}; {_whole(alert)}"
+            told = f"back to normal after {lasted}; {_whole(alert)}"
         case Reason.NO_DATA:
-            return f"resolved after {lasted}, as it sends nothing any more; {_whole(alert)}"
+            told = f"resolved after {lasted}, as it sends nothing any more; {_whole(alert)}"
         case Reason.FORGOTTEN:
-            return f"resolved after {lasted}, as what was learned of it is gone; {_whole(alert)}"
+            told = f"resolved after {lasted}, as what was learned of it is gone; {_whole(alert)}"
+        case Reason.RETURNED | Reason.GIVEN_UP:
+            told = _absence(alert)
         case _:
             assert_never(alert.reason)
+    return told
+
+
+def _absence(alert: Alert) -> str:
+    """Tell of one entity that has stopped, or of many of a partition."""
+    lasted, many = time_in_words(alert.incident.duration), alert.entity is None
+    subject = f"{alert.incident.count:,} entities" if many else "it"
+    match alert.reason:
+        case None:
+            who = ", ".join(one_line(name) for name in alert.absent[:_NAMED])
+            more = ", ..." if alert.incident.count > _NAMED else ""
+            return f"{subject} stopped sending: {who}{more}" if many else f"stopped sending {lasted} ago"
+        case Reason.RETURNED:
+            return f"{subject + ' send' if many else 'sends'} again after {lasted}"
+        case _:
+            if many:
+                return f"{subject}, still silent after {lasted}, are waited for no longer"
+            return f"still silent after {lasted}; it is waited for no longer"
 
 
 def _row(alert: Alert, units: Mapping[str, str]) -> str:

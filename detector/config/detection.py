@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from detector.config.sections import Alerting, Blocks, Config, Entities, Events, Incidents, Learning, Model
+from detector.config.sections import Absence, Alerting, Blocks, Config, Entities, Events, Incidents, Learning, Model
 from detector.errors import StoreError
 
 
@@ -26,11 +26,13 @@ class Detection:
     alerting: Alerting
     incidents: Incidents = field(default_factory=Incidents)
     learning: Learning = field(default_factory=Learning)
+    absence: Absence = field(default_factory=Absence)
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """Take the part of a whole configuration."""
         events = config.events.model_copy(update={"registry": None})
+        absence = Absence.model_validate(config.absence.model_dump(exclude={"idle_after"}))
         return cls(
             events,
             config.blocks,
@@ -39,6 +41,7 @@ class Detection:
             config.alerting,
             config.incidents,
             config.learning,
+            absence,
         )
 
     def to_payload(self) -> dict[str, Any]:
@@ -51,6 +54,7 @@ class Detection:
             "alerting": self.alerting.model_dump(mode="json"),
             "incidents": self.incidents.model_dump(mode="json"),
             "learning": self.learning.model_dump(mode="json"),
+            "absence": self.absence.model_dump(mode="json", exclude={"idle_after"}),
         }
 
     @classmethod
@@ -65,6 +69,7 @@ class Detection:
                 Alerting.model_validate(payload["alerting"]),
                 Incidents.model_validate(payload["incidents"]),
                 Learning.model_validate(payload.get("learning", {})),
+                Absence.model_validate(payload.get("absence", {"enabled": False})),
             )
         except (KeyError, TypeError, ValidationError) as error:
             message = (

@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from detector.config.absence import Absence
 from detector.config.alerting import Alerting, KafkaSink, Outbox, Sink, StdoutSink, WebhookSink
 from detector.config.connection import Kafka, Registry, Sasl, Tls
 from detector.config.events import Events, Feature, Limits, Timestamp
@@ -22,6 +23,7 @@ from detector.config.source import ComputerSource, FileSource, KafkaSource, Sour
 
 __all__ = [
     "PRESETS",
+    "Absence",
     "Alerting",
     "Blocks",
     "Checkpointing",
@@ -92,6 +94,8 @@ class Config(Section):
     """From which score on an event is anomalous."""
     incidents: Incidents = Incidents()
     """When anomalous events open an incident, and when it resolves."""
+    absence: Absence = Absence()
+    """When an entity that used to speak counts as absent."""
     refit: Refit = Refit()
     """Clustering anew, offline."""
     sinks: list[Sink] = [StdoutSink()]

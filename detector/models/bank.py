@@ -38,7 +38,10 @@ class Bank:
     smoothed        float64 [S, H (1 + D)]  for each of H half-lives the smoothed score (NaN = none yet), and what each
                                             feature contributes to it
     history         float64 [S, W]          running state of the transforms; NaN = nothing yet
+    first_seen      float64 [S]             the partition's event time at the slot's first row
     last_seen       float64 [S]             the partition's event time at the slot's last row
+    pause           float64 [S]             its longest pause of late (see `awaiting`); -inf = none
+    awaited         float64 [S]             event time from which on it is absent; inf = never
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
     rows_learned    int64   [S]
@@ -56,12 +59,15 @@ class Bank:
         self.seed_rows = seed_rows
         self._fixed = np.dtype(
             [
+                ("awaited", np.float64),  # at the front, where the store finds it without reading a slot
                 ("centroids", np.float32, (shape.all_centroids, shape.features)),
                 ("traits", np.float32, (shape.traits,)),
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
                 ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
                 ("history", np.float64, (history,)),
+                ("first_seen", np.float64),
+                ("pause", np.float64),
                 ("last_seen", np.float64),
                 ("since", np.float64),
                 ("incident", state_of(shape.features)),
@@ -119,6 +125,21 @@ class Bank:
     def history(self) -> Float64:
         """Running state of the transforms [S, W]."""
         return self._slots["history"]
+
+    @property
+    def first_seen(self) -> Float64:
+        """Partition's event time at the slot's first row [S]."""
+        return self._slots["first_seen"]
+
+    @property
+    def pause(self) -> Float64:
+        """Longest pause of late of the slot's rows [S], as `awaiting` keeps it."""
+        return self._slots["pause"]
+
+    @property
+    def awaited(self) -> Float64:
+        """Event time from which on the slot's entity is absent [S]."""
+        return self._slots["awaited"]
 
     @property
     def last_seen(self) -> Float64:
@@ -212,6 +233,8 @@ class Bank:
         self.history[slots] = np.nan
         self.sketches[slots] = prior(self.shape.features)
         self.since[slots] = np.nan
+        self.pause[slots] = -np.inf
+        self.awaited[slots] = np.inf
         self.seen[slots] = False
         self.last_seen[slots] = np.inf  # until it is seen: nothing may take a slot away before its first row
         self.seeds[slots] = self.pool.take(len(slots))

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from detector.errors import StoreDamagedError
+from detector.models.absence_state import State
 from detector.models.budget import Running
 from detector.models.incident_state import Ending
 from detector.types import Float64
@@ -31,6 +32,7 @@ class Header(msgspec.Struct, frozen=True):
     marks          float64 [3] that the gates of slots are set by
     budget         what the rate from which on rows are flagged follows from
     kept           number of the block before which the last upkeep was due
+    absence        who is absent
     learning       what operators said of learning modes, in order: patterns and modes
     """
 
@@ -51,6 +53,7 @@ class Header(msgspec.Struct, frozen=True):
     marks: bytes
     budget: Running
     kept: int
+    absence: State
     learning: dict[str, str]
     born: float | None = None
 

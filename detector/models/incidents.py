@@ -110,6 +110,11 @@ class Seen(NamedTuple):
         position = Position(int(self.offsets[i]), int(self.rows[i]))
         return Place(position, float(self.times[i]), float(self.partition_times[i]))
 
+    @property
+    def first(self) -> Place:
+        """Where the first row stands, at the partition's event time: by it is told what is not its entity's own."""
+        return self.place(0)._replace(time=float(self.partition_times[0]))
+
 
 class Incidents:
     """The incidents of a bank's slots.
@@ -275,7 +280,7 @@ class Incidents:
 
         Its own slot has not met that row yet: if it ends a silence, the silence comes first.
         """
-        at = seen.place(0)._replace(time=float(seen.partition_times[0]))
+        at = seen.first
         if at.partition_time >= self._silent_from:
             self._end_silent(at.partition_time)
         told = []

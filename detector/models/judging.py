@@ -179,9 +179,10 @@ class Judging:
 
         `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
         learning gate are none. `faulty` [n] tells which came within an incident of their slot that is no chance: they
-        stay out.
+        stay out. So do those so far out that the reference supports no rate for them: of a young one it cannot be told
+        whether it is under a hundredth of the target, and a few dozen such rows would hide the fault that they are of.
         """
-        least = max(_OUTLYING * self.rate, _LEAST_COUNTED)
+        least = max(_OUTLYING * self.rate, _LEAST_COUNTED, scored.least_rate)
         normal = able & ~faulty & (scored.rates > least) & (scored.rates <= 1.0)
         self.reference.learn(scored.at.bins[normal & scored.warm])
         seeded = ~self._bank.unseeded(block.slots)

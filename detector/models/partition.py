@@ -15,6 +15,8 @@ import numpy as np
 
 from detector.config.detection import Detection
 from detector.features.transforms import Transforms
+from detector.models.absence import Absences
+from detector.models.absence_state import State
 from detector.models.bank import Bank
 from detector.models.beside import Beside
 from detector.models.blocks import Block, Cut, cuts, event_times, usable
@@ -79,6 +81,7 @@ class PartitionModel:
     upkeep: Upkeep
     beside: Beside
     incidents: Incidents
+    absences: Absences
     budget: Budget
     _faulty: Bool
     _transforms: Transforms
@@ -108,8 +111,13 @@ class PartitionModel:
 
     # --- control records, checkpoints, memory
 
-    def restore(self, header: bytes, entities: Iterable[tuple[str, float]]) -> None:
-        """Take up the state of a checkpoint; the entities (name, last seen) return from the store as they are met."""
+    def restore(
+        self, header: bytes, entities: Iterable[tuple[str, float]], heads: Iterable[tuple[str, bytes]] = ()
+    ) -> None:
+        """Take up the state of a checkpoint; the entities (name, last seen) return from the store as they are met.
+
+        `heads` are the first bytes of their states, `absence.DEADLINE_BYTES` of each.
+        """
         saved = Header.decode(header)
         detection = Detection.from_payload(saved.detection)
         self.learning = Learning(detection.learning, saved.learning)
@@ -118,6 +126,8 @@ class PartitionModel:
         self.time = -math.inf if saved.time is None else saved.time
         self.born = -math.inf if saved.born is None else saved.born
         self.slots.know(entities)
+        self.absences = Absences(self.bank, self.slots, detection, saved.absence)
+        self.absences.know(heads)
         references = float64(saved.reference), float64(saved.gate_reference)
         self.judging.restore(float64(saved.smoothed), *references, float64(saved.marks))
         rows = np.frombuffer(saved.rows, "<f4").reshape(-1, self.shape.features)
@@ -150,6 +160,7 @@ class PartitionModel:
             gate_reference=self.judging.gating.counts.astype("<f8").tobytes(),
             marks=self.judging.marks.astype("<f8").tobytes(),
             kept=self.upkeep.since,
+            absence=self.absences.state,
             learning=self.learning.said,
             born=self.born if math.isfinite(self.born) else None,
         ).encode()
@@ -336,12 +347,13 @@ class PartitionModel:
             describe,
         )
         if not turn.scored:
-            tally.transitions += self.incidents.begin_block(seen)
+            tally.transitions += self.incidents.begin_block(seen) + self.absences.begin_block(seen.first)
         placed = slots != NOWHERE
         fresh = slots[placed][np.isinf(self.bank.last_seen[slots[placed]])]
+        back = self.absences.follow(seen, placed)
         self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
         transitions, faulty = self.incidents.follow(seen)
-        tally.transitions += transitions
+        tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
         tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
         tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
@@ -416,6 +428,7 @@ class PartitionModel:
             self.judging.configure(detection)
             self._budget_by(detection, self.budget.running)
             self.incidents.rules = Rules.of(detection)
+            self.absences.configure(detection)
             self._planting.rules, self._planting.alphas = rules_of(detection), self.judging.alphas
             self.slots.limit = detection.entities.limit
         elif detection != self.detection:
@@ -423,13 +436,13 @@ class PartitionModel:
             forgotten = [*self.copying.forgotten, *self.slots.resident, *self.slots.evicted]
             self.model_version += 1
             self.incidents.end(list(self.incidents.open), Reason.FORGOTTEN)
-            ending = self.incidents.ending
-            if detection.events.features != self.detection.events.features:
+            ending, absence = self.incidents.ending, self.absences.over()
+            if detection.events != self.detection.events:  # what its shares are of is another thing
                 ending = [without_shares(each) for each in ending]
             partitions = self.budget.running.partitions
             self._begin_cold(detection, self.open.number)
             self._budget_by(detection, Running(partitions=partitions))
-            self.incidents.ending = ending
+            self.incidents.ending, self.absences.state = ending, absence
             self.copying.resume(unsaved, forgotten)
 
     def _adopt(self, payload: dict[str, Any]) -> None:
@@ -463,6 +476,7 @@ class PartitionModel:
         self.beside = Beside(self.partition, self.bank, self.slots, self.judging, self._window)
         self.born = self.time
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
+        self.absences = Absences(self.bank, self.slots, detection, State())
         self._faulty = np.zeros(0, np.bool_)
         self._budget_by(detection, Running())
         self.open = Block.empty(number, self.shape.features, self.time)

@@ -271,29 +271,31 @@ class Program:
         outside = outside * outside
         standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
 
-        def apart(gap: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
-            """Features' parts of the squared distance from a gap [B, D] or gaps [B, M, D]; `of` makes shapes alike."""
-            gap = tf.where(of(judged), tf.clip_by_value(gap, -_FAR, _FAR), 0.0)
-            if not self.rules.within:
-                return _bounded(gap * of(scale))
-            itself = tf.minimum(gap * gap, _VAST) / of(weight + 1.0)
-            return _bounded(gap / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9)))
+        def apart(point: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
+            """Parts of the squared distance to a point [B, D] or to points [B, M, D]; `of` makes shapes alike."""
+            gap = tf.where(of(judged), tf.clip_by_value(of(x) - point, -_FAR, _FAR), 0.0)
+            if self.rules.within:
+                itself = tf.minimum(gap * gap, _VAST) / of(weight + 1.0)
+                inside = tf.abs(gap) / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9))
+            else:
+                inside = tf.abs(gap) * of(scale)
+            core, beyond = tf.minimum(inside, CLIP), tf.math.log(tf.clip_by_value(inside, CLIP, _VAST) / CLIP)
+            return core * core + beyond * beyond
 
-        parts = apart(x[:, None, :] - standing, lambda each: each[:, None, :])
-        count = tf.reduce_sum(tf.cast(judged, tf.float32), -1)
+        parts = apart(standing, lambda each: each[:, None, :])
+        count = tf.reduce_sum(_ones(judged), -1)
         each = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0))[:, None])
         distance = tf.where(2.0 * count >= shape.features, tf.reduce_mean(each, -1), np.nan)
         closest = _first_least(each)[:, None]
         centroid = tf.gather(judge, closest, batch_dims=1)[:, 0]
         likely = tf.gather(centroids, block.slot * shape.all_centroids + self._teller(difference, normal))
         expected = tf.where(known, likely, 0.0)
-        told = apart(x - likely, lambda each: each)
+        told = apart(likely, lambda each: each)
         least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)
         least = tf.where(least < _FAR, least, 0.0)  # of a slot without centroids none is far
         errors = tf.minimum(least + tf.reduce_sum(outside, -1, keepdims=True), _VAST)
-        observed = tf.cast(seen, tf.float32)
         nearest_at = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + nearest)
-        return _Scored(distance, centroid, expected, told, nearest, errors, nearest_at, clipped, observed, mean)
+        return _Scored(distance, centroid, expected, told, nearest, errors, nearest_at, clipped, _ones(seen), mean)
 
     def _nearest(self, squares: Tensor) -> Tensor:
         """Return the number of each member's nearest centroid [B, M] among all of the slot's [B, C]."""
@@ -449,11 +451,8 @@ def _lent(array: NDArray[Any]) -> Tensor:
     return tf.experimental.dlpack.from_dlpack(lendable(array).__dlpack__())
 
 
-def _bounded(z: Tensor) -> Tensor:
-    """Square up to the clip, and grow with the logarithm beyond."""
-    size = tf.abs(z)
-    core, beyond = tf.minimum(size, CLIP), tf.math.log(tf.clip_by_value(size, CLIP, _VAST) / CLIP)
-    return core * core + beyond * beyond
+def _ones(flags: Tensor) -> Tensor:
+    return tf.cast(flags, tf.float32)
 
 
 def _known(mean: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class Anomaly:
 class Transition:
     """An incident opened, was updated, or resolved.
 
-    kind      what the incident is about: `anomaly`
+    kind      what the incident is about: `anomaly` or `absence`
     reason    why it was updated or resolved; None where it opened
     entity    whose it is; None where the configuration names no entity field
     position  of the row that tells it: the entity's own; or, where the entity has none at hand (it stopped, or was
@@ -58,6 +58,7 @@ class Transition:
     count     anomalous rows so far, from the one that opened it on
     shares    float64 [D]  features' shares of the squared distance, mean of those rows; 0 where not known any more
     anomaly   the row itself where it is the entity's own, else None
+    absent    of kind `absence`: the entities that are, the first of them where there are many
     """
 
     kind: str
@@ -76,6 +77,7 @@ class Transition:
     count: int
     shares: Float64
     anomaly: Anomaly | None
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

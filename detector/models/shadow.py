@@ -79,15 +79,18 @@ class Shadow:
 
     def flags(self, program: Program, samples: dict[str, Sample]) -> tuple[Int64, Int64]:
         """Return of each slot's sampled rows how many the model clearly flags, and how many of those the candidate."""
+        members, entities = self._members(), self.version.entities
+        known = [i for i, entity in enumerate(entities) if members[i] >= 0 and entity in samples]
         flagged, still = np.zeros(len(self.version), np.int64), np.zeros(len(self.version), np.int64)
-        for place, (entity, slot) in enumerate(zip(self.version.entities, self._members().tolist(), strict=True)):
-            if slot < 0 or entity not in samples:
-                continue
-            rows, size = samples[entity].rows, self._bank.shape.rows
-            for start in range(0, len(rows), size):
-                was, now = self._flag(program, rows[start : start + size], slot, place)
-                flagged[place] += was.sum()
-                still[place] += (was & now).sum()
+        if not known:
+            return flagged, still
+        sampled = [samples[entities[i]].rows for i in known]
+        place, rows = np.repeat(known, [len(each) for each in sampled]), np.concatenate(sampled)
+        for start in range(0, len(rows), self._bank.shape.rows):
+            part = slice(start, start + self._bank.shape.rows)
+            was, now = self._flag(program, rows[part], members[place[part]], place[part])
+            flagged += np.bincount(place[part][was], minlength=len(flagged))
+            still += np.bincount(place[part][was & now], minlength=len(flagged))
         return flagged, still
 
     def rates(self, place: int, distances: Float32) -> Float64:
@@ -145,16 +148,15 @@ class Shadow:
         values = (normal, error, error_before, rates <= self._target, ~normal)
         self._counts += [np.bincount(place, value, len(version)) for value in values]
 
-    def _flag(self, program: Program, rows: Float32, slot: int, place: int) -> tuple[Bool, Bool]:
-        """Tell which rows [n] of a slot, one block at most, the model clearly flags, and which the candidate flags."""
+    def _flag(self, program: Program, rows: Float32, slots: Int64, place: Int64) -> tuple[Bool, Bool]:
+        """Tell which rows [n] of some slots, one block at most, the model clearly flags, and which the candidate."""
         n = len(rows)
-        block = Block(0, rows, np.full(n, slot), np.ones(n, np.bool_), 0.0)
+        block = Block(0, rows, slots, np.ones(n, np.bool_), 0.0)
         stack, called = assemble([Turn(block, 0, 0, complete=False)], self._bank.shape, self._bank.modes)
         model, _ = program(stack, self._bank.gather(called, len(stack.rows)))
         mine, _ = self._distances(program, stack, called)
-        sketches = np.repeat(self._bank.sketches[slot][None], n, axis=0)
-        was = self._judging.alone(model.distance[0, :n], sketches) <= _CLEARLY * self._target
-        now = self.rates(place, mine[0, :n]) <= self._target
+        was = self._judging.alone(model.distance[0, :n], self._bank.sketches[slots]) <= _CLEARLY * self._target
+        now = self._judging.alone(mine[0, :n], self._sketches[place]) <= self._target
         return was, now
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from detector.models.bank import Bank
+from detector.models.deadlines import Deadlines
 from detector.types import Int64
 
 WHOLE = ""
@@ -22,6 +23,8 @@ NOWHERE = -1
 
 class Slots:
     """The entities of one partition and their slots in `bank`.
+
+    evicted  when each evicted entity was last seen, and `awaited` until when they are waited for
 
     `load` reads the states of evicted entities from the store; it is called with those that have returned. `mode_of`
     tells an entity's learning mode.
@@ -40,6 +43,7 @@ class Slots:
         self._mode_of = mode_of
         self.resident: dict[str, int] = {}
         self.evicted: dict[str, float] = {}
+        self.awaited = Deadlines()
         self.names: list[str | None] = []
         self._free: list[int] = []
         self._placed = 0
@@ -79,6 +83,7 @@ class Slots:
         for slot in idle.tolist():
             entity = self._drop(slot)
             self.evicted[entity] = float(self._bank.last_seen[slot])
+            self.awaited.add(entity, float(self._bank.awaited[slot]))
         return len(idle)
 
     def resident_slots(self) -> Int64:
@@ -94,6 +99,7 @@ class Slots:
         forgotten = [entity for entity, seen in self.evicted.items() if seen < before]
         for entity in forgotten:
             del self.evicted[entity]
+            self.awaited.drop(entity)
         forgotten += [self._drop(slot) for slot in self.stale(before).tolist()]
         return forgotten
 
@@ -105,6 +111,7 @@ class Slots:
             self._bank.unpack(slots, [states[entity] for entity in returning])
             for entity in returning:
                 del self.evicted[entity]
+                self.awaited.drop(entity)
         room = max(0, self.limit - len(self))
         fresh = [entity for entity in entities if entity not in self.resident][:room]
         if fresh:

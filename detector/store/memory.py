@@ -115,6 +115,12 @@ class MemoryPartition:
             found = sorted((slot.entity, slot.last_seen) for slot in self._now_kept.slots.values())
         yield from found
 
+    def heads(self, length: int) -> Iterator[tuple[str, bytes]]:
+        """Yield (entity, first bytes of its state) in entity order."""
+        with self._lock:
+            found = sorted((slot.entity, slot.state[:length]) for slot in self._now_kept.slots.values())
+        yield from found
+
     def read_slots(self, entities: Sequence[str]) -> dict[str, bytes]:
         """Return the states of those entities as of the last complete checkpoint."""
         with self._lock:

@@ -139,6 +139,13 @@ def directory(sqlite: sqlite3.Connection, current: int) -> Iterator[tuple[str, f
     yield from sqlite.execute(query, (current,))
 
 
+def heads(sqlite: sqlite3.Connection, current: int, length: int) -> Iterator[tuple[str, bytes]]:
+    """Yield (entity, first `length` bytes of its state) of every current slot, in entity order, without verifying."""
+    query = f"""SELECT entity, substr(CASE WHEN generation <= ?1 THEN state ELSE old_state END, 1, ?2)
+        FROM slot WHERE {_VISIBLE} ORDER BY entity"""  # noqa: S608 - a constant
+    yield from sqlite.execute(query, (current, length))
+
+
 def _verify(file: Path, entity: str, seen: float, state: bytes, expected: int) -> None:
     if checksum(entity, seen, state) != expected:
         raise damaged(file, f"the checksum of the slot of entity {entity!r} fails")

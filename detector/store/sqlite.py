@@ -141,6 +141,11 @@ class SqlitePartition:
         with contextlib.closing(Connection(self._file, self._turn)) as own, own.reading() as sqlite:
             yield from slot_rows.directory(sqlite, schema.read_head(sqlite, self._file).generation)
 
+    def heads(self, length: int) -> Iterator[tuple[str, bytes]]:
+        """Yield (entity, first bytes of its state) in entity order, as of the checkpoint current at the first."""
+        with contextlib.closing(Connection(self._file, self._turn)) as own, own.reading() as sqlite:
+            yield from slot_rows.heads(sqlite, schema.read_head(sqlite, self._file).generation, length)
+
     def read_slots(self, entities: Sequence[str]) -> dict[str, bytes]:
         """Return the states of those entities as of the last complete checkpoint."""
         with self._main.reading() as sqlite:

@@ -56,6 +56,9 @@ class Metrics:
         self.kafka_consumer_lag_seconds = self._gauge(
             "kafka_consumer_lag_seconds", "Age of the last record read, 0 at the end of the log", *_PARTITION
         )
+        self.partition_idle_seconds = self._gauge(
+            "partition_idle_seconds", "Time without any record while the daemon waited for nothing else", *_PARTITION
+        )
         self.rebalances = self._counter("rebalances", "Times that partitions were assigned or taken away")
         self.scoring_duration_seconds = self._histogram(
             "scoring_duration_seconds",
@@ -84,10 +87,13 @@ class Metrics:
         self.entities_warming_up = self._gauge(
             "entities_warming_up", "Slots that have not learned enough rows to score"
         )
+        self.entities_absent = self._gauge("entities_absent", "Entities that have stopped sending")
         self.entities_learning = self._gauge("entities_learning", "Slots in memory by their learning mode", "mode")
         self.rows_quarantined = self._gauge("rows_quarantined", "Rows in quarantine, over all slots in memory")
         self.promotions = self._counter("promotions", "Quarantines that turned out to be a new normal")
         self.refits = self._counter("refits", "Refits, by what became of them and of their candidates", "result")
+        for result in ("proposed", "adopted"):
+            self.refits.labels(result)
         self.refit_duration_seconds = self._histogram(
             "refit_duration_seconds",
             "Time of a refit's process",
@@ -111,7 +117,7 @@ class Metrics:
             self.incidents.labels(severity.value)
             self.incidents_open.labels(severity.value)
         self.incidents_resolved = self._counter("incidents_resolved", "Incidents that are over", "reason")
-        for reason in (Reason.RECOVERED, Reason.NO_DATA, Reason.FORGOTTEN):
+        for reason in (Reason.RECOVERED, Reason.NO_DATA, Reason.FORGOTTEN, Reason.RETURNED, Reason.GIVEN_UP):
             self.incidents_resolved.labels(reason.value)
         self.alert_budget_incidents_per_day = self._gauge(
             "alert_budget_incidents_per_day", "Incidents a day that the budget leaves to the partitions of this daemon"
@@ -189,12 +195,17 @@ class Metrics:
         """Say how far a partition's event time is, in epoch seconds."""
         self.last_event_timestamp_seconds.labels(partition.topic, str(partition.number)).set(event_time)
 
+    def set_idle(self, partition: Partition, seconds: float) -> None:
+        """Say for how long a partition has had no record while the daemon waited for nothing else."""
+        self.partition_idle_seconds.labels(partition.topic, str(partition.number)).set(seconds)
+
     def forget_partition(self, partition: Partition) -> None:
         """Take away the series of a partition that this daemon no longer owns; harmless where there are none."""
         for gauge in (
             self.last_event_timestamp_seconds,
             self.kafka_consumer_lag_records,
             self.kafka_consumer_lag_seconds,
+            self.partition_idle_seconds,
             self.refit_agreement,
         ):
             with suppress(KeyError):  # what older versions of the library raise where there is no such series

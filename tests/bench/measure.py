@@ -35,6 +35,7 @@ class Meter:
         self._wanted = events
         self._seen = self._first = 0
         self._began = self._ended = time.perf_counter()
+        self._cpu_began = self._cpu_ended = time.process_time()
 
     @property
     def done(self) -> bool:
@@ -45,6 +46,12 @@ class Meter:
         assert self.done, f"{self._seen} of {self._wanted} events arrived"
         return (self._seen - self._first) / (self._ended - self._began)
 
+    @property
+    def cpu_rate(self) -> float:
+        """Events for each second that this process had of a processor, whatever else kept the machine busy."""
+        assert self.done, f"{self._seen} of {self._wanted} events arrived"
+        return (self._seen - self._first) / max(self._cpu_ended - self._cpu_began, 1e-9)
+
     def add(self, events: int) -> None:
         """Say that some more were dealt with."""
         self.reach(self._seen + events)
@@ -53,9 +60,9 @@ class Meter:
         """Say how many were dealt with by now."""
         if events == self._seen or self.done:
             return
-        self._ended = time.perf_counter()
+        self._ended, self._cpu_ended = time.perf_counter(), time.process_time()
         if not self._seen and events < self._wanted:
-            self._first, self._began = events, self._ended
+            self._first, self._began, self._cpu_began = events, self._ended, self._cpu_ended
         self._seen = events
 
 

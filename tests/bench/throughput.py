@@ -6,7 +6,8 @@ Run: python tests/bench/throughput.py [--events N] [--runs R] [--only NAMES] [--
 It needs the extras `test` and `bench`, and a broker as the tests do. Each variant runs in a process of its own, in
 turn (A B C A B C), on the same topics: JSON events of 16 features, 1,000 entities, 4 partitions; Arrow record batches
 of 1,000 rows. Printed are medians. What is timed lies between the first lot of events that was dealt with and the last
-event, so that start-up and compiling are left out.
+event, so that start-up and compiling are left out. Beside it stand the events for each second of processor that the
+process had, over all its threads: they hold on a machine that others keep busy too.
 
 bare          kafka-python's poll loop, which only counts
 decoding      that loop and msgspec, to one float64 array a poll and partition
@@ -74,7 +75,7 @@ def polled(bootstrap: str, topic: str, meter: Meter, deal: Callable[[list[Any]],
     while not meter.done:
         meter.add(sum(deal(records) for records in consumer.poll(timeout_ms=1000).values()))
     consumer.close()
-    return {"rate": meter.rate}
+    return {"rate": meter.rate, "cpu_rate": meter.cpu_rate}
 
 
 def bare(bootstrap: str, topic: str, events: int) -> Result:
@@ -149,7 +150,13 @@ def daemon_reading(form: str, bootstrap: str, topic: str, events: int) -> Result
                 if sample("detector_events_unscored_total", {"reason": reason})
             ]
             assert not lost, f"events were not scored: {lost}"
-    return {"rate": meter.rate, "alerts": alerts, "webhooks": len(received.requests), "checkpoints": checkpoints}
+    return {
+        "rate": meter.rate,
+        "cpu_rate": meter.cpu_rate,
+        "alerts": alerts,
+        "webhooks": len(received.requests),
+        "checkpoints": checkpoints,
+    }
 
 
 # --- Quix Streams
@@ -205,7 +212,7 @@ def quix(bootstrap: str, topic: str, events: int, step: Callable[[dict[str, Any]
         frame = application.dataframe(application.topic(topic, value_deserializer="json"))
         frame.apply(counted)
         application.run()
-    return {"rate": meter.rate}
+    return {"rate": meter.rate, "cpu_rate": meter.cpu_rate}
 
 
 VARIANTS: dict[str, Callable[[str, str, int], Result]] = {
@@ -250,12 +257,14 @@ def filled(bootstrap: str, create: Callable[..., str], variants: list[str], even
 def report(results: dict[str, list[Result]], events: int) -> dict[str, Any]:
     """Print the medians side by side, and return them with their ratios."""
     found: dict[str, Any] = dict.fromkeys(VARIANTS)
-    print(f"{'variant':14}{'events':>11}{'events/s':>13}   each run")
+    print(f"{'variant':14}{'events':>11}{'events/s':>13}{'per cpu s':>13}   each run")
     for variant, runs in results.items():
         rates = [run["rate"] for run in runs]
         found[variant] = round(statistics.median(rates))
+        found[f"{variant}_per_cpu_second"] = round(statistics.median(run["cpu_rate"] for run in runs))
         each = "  ".join(f"{rate:,.0f}" for rate in rates)
-        print(f"{variant:14}{events_of(variant, events):>11,}{found[variant]:>13,}   {each}")
+        of_cpu = found[f"{variant}_per_cpu_second"]
+        print(f"{variant:14}{events_of(variant, events):>11,}{found[variant]:>13,}{of_cpu:>13,}   {each}")
     for variant in ("daemon", "arrow_daemon"):
         if variant in results:
             total = {
@@ -269,7 +278,9 @@ def report(results: dict[str, list[Result]], events: int) -> dict[str, Any]:
         ratio = round(found[one] / found[other], 3) if found[one] and found[other] else None
         found[f"{one}_to_{other}"] = ratio
         if ratio is not None:
-            print(f"{one} / {other} = {ratio:.2f}")
+            of_cpu = found[f"{one}_per_cpu_second"] / found[f"{other}_per_cpu_second"]
+            found[f"{one}_to_{other}_per_cpu_second"] = round(of_cpu, 3)
+            print(f"{one} / {other} = {ratio:.2f}, per second of processor {of_cpu:.2f}")
     return found
 
 

@@ -173,6 +173,14 @@ def test_staged_slots_are_invisible_until_the_checkpoint(opened: PartitionStore)
     assert list(opened.directory()) == [("a", 1.5), ("b", 10.0), ("c", 1.5)]
 
 
+def test_the_first_bytes_of_states_can_be_read_alone(opened: PartitionStore) -> None:
+    commit(opened, 10, b=b"b1 and more", a=b"a1 and more")
+    opened.write_slots([slot("b", b"staged"), slot("c", b"staged")])
+    assert list(opened.heads(2)) == [("a", b"a1"), ("b", b"b1")]
+    opened.commit_checkpoint(checkpoint(20), [], [], [])
+    assert list(opened.heads(3)) == [("a", b"a1 "), ("b", b"sta"), ("c", b"sta")]
+
+
 def test_staged_slots_are_gone_after_a_restart(store: Store) -> None:
     partition = store.open(PARTITION)
     commit(partition, 10, a=b"a1", b=b"b1")

@@ -40,6 +40,7 @@ def detection(**changes: Any) -> Detection:
         "model": {"centroids": 3, "seed_rows": 8, "warm_up": 8, "half_life": {"events": 200, "time": 3000}},
         "alerting": {"false_alarm_rate": 0.05, "warm_up": 100, "reference": 2000},
         "incidents": {"resolve_after": {"rows": 4, "time": 15}, "repeat_interval": 8, "no_data_after": 60},
+        "absence": {"known_for": 100, "factor": 1, "at_least": 20, "give_up": 90, "share": 0.4},
     } | changes
     return Detection.of(Config.model_validate(settings))
 
@@ -55,7 +56,7 @@ OTHER_FORM = detection(model={"centroids": 2, "seed_rows": 8, "warm_up": 8})
 def metrics(direction: str = "rise", **model: Any) -> Detection:
     """The other preset, with members, a filter, and a quarantine that a log of minutes fills and empties."""
     short = {"centroids": 3, "seed_rows": 8, "warm_up": 8, "members": 2, "promote_count": 8, "promote_after": 60}
-    alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000, "cool_down": 15}
+    alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000}
     features = ["a", {"name": "b", "filter": {"direction": direction, "min_relative_deviation": 0.02}}, "c"]
     events = {"features": features, "entity": "host", "timestamp": {"path": "ts", "unit": "s"}}
     return detection(
@@ -158,7 +159,8 @@ def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
     rng, shape = np.random.default_rng(seed), shape_of(of)
     names = tuple(f"host-{i}" for i in (0, 1, 2, 77))
     n, c, d = len(names), shape.all_centroids, shape.features
-    centroids = np.array([0.0, 100.0, 1e6]) + rng.normal(size=(n, c, d)) * [1.0, 5.0, 3.0]
+    centre, spread = np.resize([0.0, 100.0, 1e6], d), np.resize([1.0, 5.0, 3.0], d)
+    centroids = centre + rng.normal(size=(n, c, d)) * spread
     wins = np.full((n, c), 1000.0, np.float32)
     proven = Version(
         names,
@@ -168,7 +170,7 @@ def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
         wins,
         np.full((n, c), EPOCH - 1e6),
         np.full((n, c), float(EPOCH)),
-        (np.ones((n, d)) * [1.0, 25.0, 9.0]).astype(np.float32),
+        np.tile(spread**2, (n, 1)).astype(np.float32),
         np.tile([[2.0, 0.5, 100.0]], (n, 2, 1)),
     )
     return {"made_for": made_for, "version": proven.payload()}
@@ -322,7 +324,7 @@ def test_incidents_end_in_every_way() -> None:
         reasons |= {
             json.loads(body)["reason"] for (sink, _), body in outbox(store, PARTITIONS).items() if sink == "sink"
         }
-    assert reasons == {None, "severity", "repeat", "recovered", "no_data", "forgotten"}
+    assert reasons == {None, "severity", "repeat", "recovered", "no_data", "forgotten", "returned", "given_up"}
 
 
 def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:

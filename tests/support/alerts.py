@@ -84,6 +84,25 @@ def ended(reason: Reason, offset: int = 17, **changes: Any) -> Alert:
     return replace(resolved, **{"finding": None, **changes})
 
 
+def absence(*entities: str, reason: Reason | None = None, count: int = 1) -> Alert:
+    """Return an alert of entities that were last seen 12 minutes ago: it opens one, or says why it is over."""
+    opened = alert(17)
+    incident = replace(
+        opened.incident, duration=720.0, peak=0.0, count=count, shares=(), sequence=1 if reason is None else 2
+    )
+    return replace(
+        opened,
+        id=message_id(incident.id, incident.sequence),
+        kind="absence",
+        phase=Phase.OPEN if reason is None else Phase.RESOLVE,
+        reason=reason,
+        entity=entities[0] if count == 1 else None,
+        incident=incident,
+        finding=None,
+        absent=entities,
+    )
+
+
 def entry(sink: str, offset: int = 17, **changes: Any) -> OutboxEntry:
     """Return an alert's entry in the outbox of a sink."""
     made = alert(offset, **changes)

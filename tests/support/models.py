@@ -10,7 +10,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from detector.config.detection import Detection
-from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Incidents, Learning, Model
+from detector.config.sections import (
+    Absence,
+    Alerting,
+    Blocks,
+    Entities,
+    Events,
+    Feature,
+    HalfLife,
+    Incidents,
+    Learning,
+    Model,
+)
+from detector.models.absence import DEADLINE_BYTES
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, SlotStates, Stack
 from detector.models.shape import STACK, Rules, Shape, rules_of, shape_of
@@ -33,6 +45,7 @@ def small(
     alerting: Alerting | None = None,
     incidents: dict[str, Any] | None = None,
     learning: Learning | None = None,
+    absence: Absence | None = None,
     **model: Any,
 ) -> Detection:
     """Return a configuration small enough that blocks, seeding, upkeep and alerts all happen within 1,000 rows."""
@@ -50,6 +63,7 @@ def small(
         alerting or Alerting(false_alarm_rate=1e-2, reference=1000, warm_up=100),
         Incidents.model_validate(incidents or {"resolve_after": 5.0}),
         learning or Learning(),
+        absence or Absence(),
     )
 
 
@@ -94,7 +108,8 @@ class DictStore:
         """Return a model that loads from here, restored where there is a header."""
         model = PartitionModel(PARTITION, detection, programs=programs, load=self.load)
         if header is not None:
-            model.restore(header, self.directory())
+            heads = [(entity, state[:DEADLINE_BYTES]) for entity, (_, state) in sorted(self.slots.items())]
+            model.restore(header, self.directory(), heads)
         return model
 
 

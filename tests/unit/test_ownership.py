@@ -320,3 +320,41 @@ def test_a_configuration_that_is_the_same_is_not_recorded_again(store: MemorySto
     for _ in range(3):
         read(log, store)
     assert len(store._kept[PARTITION].controls) == 1
+
+
+# --- the number of partitions that share the alert budget
+
+
+def test_the_budget_is_shared_among_as_many_partitions_as_the_source_tells_from_a_boundary_on(
+    store: MemoryStore, log: MemoryLog
+) -> None:
+    def shared(member: Member) -> list[tuple[int, object]]:
+        controls = member.owned(PARTITION).store.controls()
+        return [(one.boundary, one.payload) for one in controls if one.kind is ControlKind.PARTITIONS]
+
+    read(log, store)
+    with Member(log, store, small()) as member:
+        member.read(PARTITION)
+        assert shared(member) == [], "one is what is taken for granted"
+        member.source.take(PARTITION)
+        member.pipeline.turn(0.0)
+        fill(log, 100, OTHER)
+        member.read(OTHER, PARTITION)
+        owned = member.owned(PARTITION)
+        (record,) = shared(member)
+        assert record == (5, {"partitions": 2})
+        assert (owned.partitions, owned.model.budget.running.partitions) == (2, 1)
+        fill(log, 30)
+        member.read(PARTITION)
+        assert owned.model.budget.running.partitions == 2
+    with Member(log, store, small()) as member:
+        member.read(PARTITION)
+        assert len(shared(member)) == 1, "it is in force already"
+
+
+def test_partitions_that_were_taken_over_before_learn_of_new_ones(store: MemoryStore, log: MemoryLog) -> None:
+    with Member(log, store, small()) as member:
+        member.read(PARTITION)
+        fill(log, 100, OTHER)
+        member.read(OTHER)
+        assert [member.owned(each).partitions for each in (PARTITION, OTHER)] == [2, 2]

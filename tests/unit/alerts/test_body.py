@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError  # type: ignore[imp
 
 from detector.alerts import body
 from detector.types import Alert, Phase, Reason, Severity
-from tests.support.alerts import FINDING, alert, ended
+from tests.support.alerts import FINDING, absence, alert, ended
 
 
 def decoded(made: Alert | None = None, units: dict[str, str] | None = None) -> dict[str, Any]:
@@ -38,6 +38,10 @@ def validator() -> Draft202012Validator:
         alert(time=-1e15),
         alert(entity="line\nbreak \u2028 \U0001f600"),
         scored(400.0),
+        absence("host-7"),
+        absence("a", "b", count=2),
+        absence("a", "b", count=7, reason=Reason.GIVEN_UP),
+        absence("host-7", reason=Reason.RETURNED),
         ended(Reason.RECOVERED, finding=FINDING),
         ended(Reason.NO_DATA),
         ended(Reason.FORGOTTEN, incident=replace(alert().incident, shares=(0.0, 0.0, 0.0))),
@@ -98,6 +102,7 @@ def test_all_that_was_found_is_in_the_body() -> None:
             "peak_rate_words": "1 in 10,000",
             "count": 1,
         },
+        "absent": [],
         "score": 4.0,
         "at_least": False,
         "score_words": "4.0",
@@ -144,6 +149,15 @@ def test_all_that_was_found_is_in_the_body() -> None:
             },
         ],
     }
+
+
+def test_of_an_absence_there_is_who_and_for_how_long_and_no_score() -> None:
+    found = decoded(absence("a", "b", count=7))
+    assert (found["kind"], found["entity"], found["absent"]) == ("absence", None, ["a", "b"])
+    assert (found["incident"]["count"], found["incident"]["duration"]) == (7, 720.0)
+    assert {found[name] for name in ("score", "since", "distance")} == {None}
+    assert {found["incident"][f"peak_{name}"] for name in ("score", "at_least", "score_words")} == {None}
+    assert decoded()["absent"] == []
 
 
 def test_where_the_row_is_another_entitys_there_is_the_incident_alone() -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from detector.alerts.words import rate_in_words, score_in_words, summary, time_in_words
-from detector.types import FeatureShare, Phase, Reason, Severity
-from tests.support.alerts import FINDING, alert, ended
+from detector.types import Alert, FeatureShare, Phase, Reason, Severity
+from tests.support.alerts import FINDING, absence, alert, ended
 
 
 @pytest.mark.parametrize(
@@ -102,3 +102,22 @@ def test_of_one_event_and_of_features_that_have_changed_no_more_is_told_than_is_
 )  # fmt: skip
 def test_spans_of_time_are_told_to_three_digits(seconds: float, words: str) -> None:
     assert time_in_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (absence("host-7"), "host-7: stopped sending 12 min ago"),
+        (absence("host-7", reason=Reason.RETURNED), "host-7: sends again after 12 min"),
+        (absence("host-7", reason=Reason.GIVEN_UP), "host-7: still silent after 12 min; it is waited for no longer"),
+        (absence("a", "b\n", count=2), "metrics/3: 2 entities stopped sending: a, b\\n"),
+        (absence(*"abcdefg", count=1200), "metrics/3: 1,200 entities stopped sending: a, b, c, d, e, ..."),
+        (absence("a", count=3, reason=Reason.RETURNED), "metrics/3: 3 entities send again after 12 min"),
+        (
+            absence("a", "b", count=3, reason=Reason.GIVEN_UP),
+            "metrics/3: 3 entities, still silent after 12 min, are waited for no longer",
+        ),
+    ],
+)
+def test_an_absence_is_told_in_words(made: Alert, words: str) -> None:
+    assert summary(made, {}) == words

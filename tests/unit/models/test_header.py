@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from detector.errors import StoreDamagedError
+from detector.models.absence_state import Absent, State
 from detector.models.budget import Running
 from detector.models.header import Header, float64
 from detector.models.incident_state import Ending, Facts
@@ -29,6 +32,7 @@ HEADER = Header(
     marks=np.array([5.0, np.inf, 7.0]).tobytes(),
     budget=Running(5.0, 10.0, 100.0, 2.5, 1.5, 2, 1, 7, 3, 1e-4),
     kept=64,
+    absence=State([Absent((7, 1), 9.0, 2.5, 2, False, {"a": None, "ü": None})], [], 9.0, 8.0, math.inf),  # noqa: FBT003
     learning={"b*": "freeze", "a": "default"},
 )
 

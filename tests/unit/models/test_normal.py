@@ -26,6 +26,7 @@ def detection(preset: str = "metrics", **sections: Any) -> Detection:
         "source": {"kind": "computer"},
         "events": {"features": ["a", "b", "c", "d"], "entity": "host"},
         "blocks": {"tick": 100},
+        "alerting": {"false_alarm_rate": 1e-4},
     }
     return Detection.of(Config.model_validate(given | sections))
 
@@ -72,7 +73,8 @@ def test_a_lasting_anomaly_of_nine_tenths_of_promote_after_is_anomalous_to_its_e
     days = Days.of(2.2)
     days.values[days.within(1.0, 1.9), 1] += 12.0
     days.judged()
-    assert days.share(0.5, 1.0) < 0.002
+    before = days.flagged[days.within(0.5, 1.0)]
+    assert (np.diff(before) > 0).sum() <= 1, "smoothed scores are far out together: that is one chance, not several"
     assert days.share(1.01, 1.9) == 1.0
     assert days.share(1.92, 2.2) == 0.0, "what was normal before still is"
     assert days.model.changes["promotions"] == 0

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.config.detection import Detection
-from detector.config.sections import Alerting, Entities, Events, HalfLife
+from detector.config.sections import Absence, Alerting, Entities, Events, HalfLife
 from detector.models.incidents import SUPPRESSED
 from detector.models.partition import _UPKEEP, PartitionModel
 from detector.models.progress import Anomaly, Transition
@@ -30,7 +30,9 @@ LENIENT = Alerting(false_alarm_rate=5e-2, critical_decades=0.6, reference=1000, 
 KEYED = hosts(alerting=LENIENT)
 LOOSE = LENIENT.model_copy(update={"false_alarm_rate": 1e-1})
 smooth = partial(hosts, alerting=LOOSE, members=2, mass=0.8, promote_count=5, promote_after=20.0)
-METRICS = smooth(smoothing=[1.0, 4.0], gate=1.0)
+METRICS = smooth(
+    smoothing=[1.0, 4.0], gate=1.0, absence=Absence(known_for=60.0, factor=1.0, at_least=15.0, give_up=30.0)
+)
 PATIENT = hosts(
     alerting=LENIENT, incidents={"open_after": {"rows": 2, "of": 4}, "resolve_after": 10.0, "no_data_after": None}
 )
@@ -227,6 +229,8 @@ def test_incidents_open_are_updated_and_end_in_every_way_in_these_logs() -> None
         (Phase.RESOLVE, Reason.RECOVERED),
         (Phase.RESOLVE, Reason.NO_DATA),
         (Phase.RESOLVE, Reason.FORGOTTEN),
+        (Phase.RESOLVE, Reason.RETURNED),
+        (Phase.RESOLVE, Reason.GIVEN_UP),
     }
     suppressed = sum((undisturbed(case).suppressed for case in CASES), Counter[str]())
     assert set(suppressed) == set(SUPPRESSED)
@@ -489,3 +493,16 @@ def test_what_a_transform_takes_beyond_a_float32_is_counted_and_missing() -> Non
     progress = model.advance(rows([[1.0, 3e38], [1.0, -3e38], [1.0, 0.0], [1.0, 1.0]]))
     assert progress.overflowed == 1
     assert np.isnan(model.open.rows[:, 1]).tolist() == [True, True, False, False]
+
+
+def test_an_incident_that_other_transforms_end_is_told_without_shares_of_what_is_no_more() -> None:
+    model, _ = learned(WHOLE_PARTITION)
+    (opened,) = model.advance(rows(np.full((1, 3), 500.0), times=[400.0])).transitions
+    assert opened.shares.sum() == pytest.approx(1.0)
+    differences = Events.model_validate({"features": ["f0", "f1", "f2"], "transforms": ["difference"]})
+    model.control([configuration(model.open.number + 1, replace(WHOLE_PARTITION, events=differences))])
+    later = rows(np.full((2, 3), 5.0), times=[420.0, 421.0])
+    taken = model.advance(later).taken
+    (ended,) = model.advance(later[taken:]).transitions
+    assert (ended.phase, ended.reason) == (Phase.RESOLVE, Reason.FORGOTTEN)
+    assert ended.shares.tolist() == [0.0] * 3

@@ -22,7 +22,7 @@ def planting(*entities: str, number: int = 0, rows: int = 8) -> tuple[Planting, 
     for slot in slots.find(entities).tolist():
         bank.means[slot], bank.variances[slot] = ROWS.mean(0), ROWS.var(0)
         bank.pool.append(np.full(rows, bank.seeds[slot]), ROWS[:rows])
-    return Planting(Partition("topic", number), bank, slots, Rules(), None), bank
+    return Planting(Partition("topic", number), bank, slots, Rules(), np.zeros(0)), bank
 
 
 def test_a_slot_is_seeded_once_it_has_gathered_its_rows() -> None:

@@ -26,7 +26,7 @@ def known() -> tuple[Quarantine, Bank]:
     bank.release(SLOT)
     bank.means[0], bank.variances[0], bank.within[0], bank.weights[0] = 5.0, 4.0, 1.0, 10_000.0
     bank.masses[0], bank.spreads[0], bank.centroids[0] = [6000.0, 3000.0, 1000.0], 4.0, 5.0
-    return Quarantine(bank, Planting(Partition("topic", 0), bank, slots, Rules(), None)), bank
+    return Quarantine(bank, Planting(Partition("topic", 0), bank, slots, Rules(), np.zeros(0))), bank
 
 
 def readings() -> tuple[Float64, Float64]:
