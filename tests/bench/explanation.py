@@ -91,8 +91,16 @@ def detection_of(world: World) -> Detection:
     from detector.config.sections import Config  # noqa: PLC0415 - likewise
 
     events = {"features": [f"f{d}" for d in range(FEATURES)], "entity": "host" if world.hosts else None}
-    alerting = {"budget": None, "false_alarm_rate": 1e-4}  # of a log of minutes a budget a day would leave nothing
-    document = {"preset": world.preset, "source": {"kind": "computer"}, "events": events, "alerting": alerting}
+    document = {
+        "preset": world.preset,
+        "source": {"kind": "computer"},
+        "events": events,
+        "alerting": {
+            "budget": None,
+            "false_alarm_rate": 1e-4,
+        },  # of a log of minutes a budget a day would leave nothing
+        "incidents": {"resolve_after": {"rows": 5}},  # so that none is open when a fault begins
+    }
     return Detection.of(Config.model_validate(document))
 
 
