@@ -190,6 +190,33 @@ DETECTION = Board(
     "What is out of the ordinary, and how often?",
     [
         Panel(
+            "Open incidents",
+            "One fault of an entity is one incident; by its severity now.",
+            "short",
+            [Query(f"sum by (severity) (detector_incidents_open{{{ON}}})", "{{severity}}")],
+        ),
+        Panel(
+            "Is the budget kept?",
+            "Incidents a day that were asked for, and that opened of late; 0 asked for where a rate is given instead.",
+            "short",
+            [
+                Query(f"sum(detector_alert_budget_incidents_per_day{{{ON}}})", "asked for"),
+                Query(f"sum(detector_alert_observed_incidents_per_day{{{ON}}})", "observed"),
+            ],
+        ),
+        Panel(
+            "Incidents that opened",
+            "By the severity with which they opened.",
+            "cps",
+            [Query(_rate("incidents_total", "severity"), "{{severity}}")],
+        ),
+        Panel(
+            "How did incidents end?",
+            "Recovered, without further data, or forgotten.",
+            "cps",
+            [Query(_rate("incidents_resolved_total", "reason"), "{{reason}}")],
+        ),
+        Panel(
             "Anomalous rows",
             "Rows at or above the threshold, by severity.",
             "cps",
@@ -226,6 +253,23 @@ DETECTION = Board(
             "short",
             [Query(f"sum by (instance) (detector_entities_warming_up{{{ON}}})", "{{instance}}")],
         ),
+        Panel(
+            "Absent entities",
+            "They used to speak and have stopped.",
+            "short",
+            [Query(f"sum by (instance) (detector_entities_absent{{{ON}}})", "{{instance}}")],
+        ),
+        Panel(
+            "Partitions without records",
+            "Time without any record while the daemon waited for nothing else.",
+            "s",
+            [
+                Query(
+                    f"max by (topic, partition) (detector_partition_idle_seconds{{{_TOPIC}}})",
+                    "{{topic}}/{{partition}}",
+                )
+            ],
+        ),
     ],
 )
 
@@ -251,6 +295,42 @@ MODEL = Board(
             "Median and 99 % of the scores: 0.3 and 2 where the model fits.",
             "short",
             _quantiles("anomaly_score"),
+        ),
+        Panel(
+            "Rows in quarantine",
+            "Far out, and not learned until they turn out dense and lasting.",
+            "short",
+            [Query(f"sum by (instance) (detector_rows_quarantined{{{ON}}})", "{{instance}}")],
+        ),
+        Panel(
+            "What became a new normal?",
+            "Quarantines that were dense and lasted.",
+            "cps",
+            [Query(_rate("promotions_total", "instance"), "{{instance}}")],
+        ),
+        Panel(
+            "How do entities learn?",
+            "Entities in memory by their learning mode.",
+            "short",
+            [Query(f"sum by (mode) (detector_entities_learning{{{ON}}})", "{{mode}}")],
+        ),
+        Panel(
+            "Age of the model",
+            "Event time since the oldest version in force began.",
+            "s",
+            [Query(f"max by (instance) (detector_model_age_seconds{{{ON}}})", "{{instance}}")],
+        ),
+        Panel(
+            "What became of refits?",
+            "Refits and their candidates: proposed, adopted, refused, failed.",
+            "cps",
+            [Query(_rate("refits_total", "result"), "{{result}}")],
+        ),
+        Panel(
+            "How long does a refit take?",
+            "From the start of its process to its result.",
+            "s",
+            _quantiles("refit_duration_seconds"),
         ),
         Panel(
             "Entities moved to the store",

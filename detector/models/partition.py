@@ -310,7 +310,7 @@ class PartitionModel:
         new, here = slice(before, None), slice(turn.start, turn.end)
         rates, slots = scored.rates[new], turn.block.slots[turn.scored :]
         tally.distance[here], tally.rates[here] = scored.distance[new], rates
-        tally.smoothed[here] = scored.smoothed[new]
+        tally.smoothed[here], tally.common[here] = scored.smoothed[new], scored.at.values[new]
         if not len(rates):
             return
         rate, alerting = self.budget.rate, self.detection.alerting

@@ -67,8 +67,8 @@ def evaluate(
         ranks = {DETECTOR: scored.ranks(), SCORE: scored.ranks_by_score()}
         for kind in beside:
             ranks |= _beside(labelled, run, kind, phase)
-        # A distance is on its stream's own scale, but NAB's threshold is one for all streams: the score serves them.
-        on_one_scale = ranks | dict.fromkeys((DETECTOR, SCORE), scored.half_decades())
+        # A distance is on its stream's own scale, but NAB's threshold is one for all streams.
+        on_one_scale = ranks | dict.fromkeys((DETECTOR, SCORE), scored.decades())
         judged.append({name: _judgement(run, each, on_one_scale[name]) for name, each in ranks.items()})
         if labelled.rule.preset == "metrics" and labelled.rule.shuffle is None:
             found = spans.found(run, ranks[DETECTOR])

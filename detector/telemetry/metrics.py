@@ -92,6 +92,8 @@ class Metrics:
         self.rows_quarantined = self._gauge("rows_quarantined", "Rows in quarantine, over all slots in memory")
         self.promotions = self._counter("promotions", "Quarantines that turned out to be a new normal")
         self.refits = self._counter("refits", "Refits, by what became of them and of their candidates", "result")
+        for result in ("proposed", "adopted"):
+            self.refits.labels(result)
         self.refit_duration_seconds = self._histogram(
             "refit_duration_seconds",
             "Time of a refit's process",
