@@ -90,9 +90,8 @@ def accepted(days: Days, size: float) -> None:
     late = days.distance[days.within(2.0, 2.1)]
     fell = int(np.flatnonzero(late < 0.5 * np.median(late[:10]))[0])
     assert 0 < fell < len(late) - 50
-    assert np.quantile(late[:fell], 0.05) > 1.3 * np.quantile(late[fell:], 0.95), (
-        "the first centroid of a new normal counts at once"
-    )
+    before, after = np.quantile(late[:fell], 0.05), np.quantile(late[fell:], 0.95)
+    assert before > 1.3 * after, "the first centroid of a new normal counts at once"
 
 
 def test_a_lasting_change_of_eleven_tenths_of_promote_after_is_accepted_and_counts_at_once() -> None:
