@@ -5,7 +5,8 @@ Run: python tests/bench/explanation.py [--quick] [--seeds N] [--json]
 Rows are normal in one of three ways: `plain` (correlated Gaussian noise), `modes` (the same about four centres, as of
 things that work in shifts) and `rhythm` (metrics of ten hosts: a rhythm of two hours, and noise that lasts). Noise is
 x = A f + e, with as much variance from the four common factors f as of its own, so that features foretell each other.
-The model is the daemon's, with the defaults of the preset `events`, or `metrics` for `rhythm`; it learns 30,000 rows.
+The model is the daemon's, by the defaults of the preset `events`, or `metrics` for `rhythm`, and a false-alarm rate of
+1e-4; it learns 30,000 rows.
 
 Then comes a fault of one entity: three features, drawn anew, each of which is moved up or down by 4 to 10 times its
 spread about its centre. Each fault meets the model as it was after the normal rows, so that none is learned. A case is
@@ -90,7 +91,8 @@ def detection_of(world: World) -> Detection:
     from detector.config.sections import Config  # noqa: PLC0415 - likewise
 
     events = {"features": [f"f{d}" for d in range(FEATURES)], "entity": "host" if world.hosts else None}
-    document = {"preset": world.preset, "source": {"kind": "computer"}, "events": events}
+    alerting = {"budget": None, "false_alarm_rate": 1e-4}  # of a log of minutes a budget a day would leave nothing
+    document = {"preset": world.preset, "source": {"kind": "computer"}, "events": events, "alerting": alerting}
     return Detection.of(Config.model_validate(document))
 
 
