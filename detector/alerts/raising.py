@@ -58,7 +58,7 @@ def _alert(place: Place, detection: Detection, rows: Rows, transition: Transitio
             peak=transition.peak,
             peak_at_least=transition.peak_at_least,
             count=transition.count,
-            shares=tuple(feature.share(transition.shares) for feature in features),
+            shares=tuple(feature.share(transition.shares) for feature in features) if len(transition.shares) else (),
         ),
         finding=None if transition.anomaly is None else _finding(detection, rows, transition.anomaly),
         names=tuple(feature.name for feature in features),
