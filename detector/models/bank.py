@@ -35,8 +35,8 @@ class Bank:
                                                 weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
-    smoothed        float64 [S, H (1 + D)]  for each of H half-lives the smoothed score (NaN = none yet), and what each
-                                            feature contributes to it
+    smoothed        float64 [S, H (1 + D)]  for each of H half-lives the smoothed score (NaN = none yet), and each
+                                            feature's part of its square
     history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     first_seen      float64 [S]             the partition's event time at the slot's first row
     last_seen       float64 [S]             the partition's event time at the slot's last row
@@ -118,7 +118,7 @@ class Bank:
 
     @property
     def smoothed(self) -> Float64:
-        """For each half-life the smoothed score, and what each feature contributes to it [S, H (1 + D)]."""
+        """For each half-life the smoothed score, and each feature's part of its square [S, H (1 + D)]."""
         return self._slots["smoothed"]
 
     @property
