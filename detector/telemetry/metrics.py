@@ -132,6 +132,8 @@ class Metrics:
         self.alerts_suppressed = self._counter(
             "alerts_suppressed", "Anomalous rows that raised no alert of their own", "reason"
         )
+        for cause in ("below_open_after", "within_incident"):
+            self.alerts_suppressed.labels(cause)
         self.deliveries = self._counter("deliveries", "Attempts to deliver", "sink", "code")
         self.delivery_duration_seconds = self._histogram(
             "delivery_duration_seconds",
