@@ -57,7 +57,8 @@ class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python shi
                 if size >= _MORE:
                     size, at = _continued(size, data, at)
                 start = at
-                at += 1  # attributes, of which none is in use
+                # Attributes, of which none is in use: a byte, but kafka-python reads a number, and so does this.
+                at = at + 1 if data[at] < _MORE else _continued(data[at], data, at + 1)[1]
                 passed, at = data[at], at + 1
                 if passed >= _MORE:
                     passed, at = _continued(passed, data, at)
