@@ -105,6 +105,12 @@ class Connection:
         with self._turn, self._use, self._transaction("BEGIN IMMEDIATE") as sqlite:
             yield sqlite
 
+    def version(self) -> int:
+        """Return a number that changes when any other connection, of this process or another, has written the file."""
+        with self._use, explained(self._file):
+            (version,) = self._sqlite.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
     def close(self) -> None:
         """Close; closing twice is harmless."""
         with self._use:

@@ -3,6 +3,7 @@
 store.json            {"format": 1, "id": "..."}
 TOPIC/NUMBER.sqlite   a partition (with -wal and -shm beside it while it is in use)
 TOPIC/NUMBER.lock     held by the process that has the partition open
+notification.sqlite   what is notified of, and notification.lock: see `store.notification`
 """
 
 from __future__ import annotations

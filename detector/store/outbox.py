@@ -15,6 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+TABLES = """
+CREATE TABLE outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    sink TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL,
+    created REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT 'queued', code TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '',
+    UNIQUE (sink, id)
+);
+CREATE INDEX queued ON outbox (sink, sequence, due) WHERE state = 'queued';
+CREATE INDEX given_up ON outbox (sequence) WHERE state <> 'queued';
+-- Kept by triggers, so that the backlog can be asked for often.
+CREATE TABLE backlog (sink TEXT PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL);
+CREATE TRIGGER enter AFTER INSERT ON outbox WHEN new.state = 'queued' BEGIN
+    INSERT INTO backlog VALUES (new.sink, 1, length(new.body))
+        ON CONFLICT (sink) DO UPDATE SET entries = entries + 1, bytes = bytes + excluded.bytes;
+END;
+CREATE TRIGGER give_up AFTER UPDATE OF state ON outbox WHEN old.state = 'queued' AND new.state <> 'queued' BEGIN
+    UPDATE backlog SET entries = entries - 1, bytes = bytes - length(old.body) WHERE sink = old.sink;
+END;
+CREATE TRIGGER leave AFTER DELETE ON outbox WHEN old.state = 'queued' BEGIN
+    UPDATE backlog SET entries = entries - 1, bytes = bytes - length(old.body) WHERE sink = old.sink;
+END;
+"""
+"""The outbox of a file: entries for any sinks, and what waits for each."""
+
 
 def add(sqlite: sqlite3.Connection, entries: Sequence[OutboxEntry], created: float) -> None:
     """Queue entries; one whose (id, sink) is known already changes nothing."""

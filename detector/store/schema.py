@@ -7,6 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from detector.errors import StoreNewerError
+from detector.store import outbox
 from detector.store.checksum import checksum
 from detector.store.connection import damaged
 from detector.types import Checkpoint, Partition, Position
@@ -20,7 +21,9 @@ FORMAT = 1
 APPLICATION = 0x64657463
 """SQLite's application id of these files ("detc")."""
 
-_TABLES = """
+_TABLES = (
+    outbox.TABLES
+    + """
 CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     topic TEXT NOT NULL, number INTEGER NOT NULL,
@@ -49,27 +52,6 @@ CREATE TABLE control (
     boundary INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL,  -- JSON
     checksum INTEGER NOT NULL
 );
-CREATE TABLE outbox (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    sink TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, checksum INTEGER NOT NULL,
-    created REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL DEFAULT 0,
-    state TEXT NOT NULL DEFAULT 'queued', code TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '',
-    UNIQUE (sink, id)
-);
-CREATE INDEX queued ON outbox (sink, sequence, due) WHERE state = 'queued';
-CREATE INDEX given_up ON outbox (sequence) WHERE state <> 'queued';
--- Kept by triggers, so that the backlog can be asked for often.
-CREATE TABLE backlog (sink TEXT PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL);
-CREATE TRIGGER enter AFTER INSERT ON outbox WHEN new.state = 'queued' BEGIN
-    INSERT INTO backlog VALUES (new.sink, 1, length(new.body))
-        ON CONFLICT (sink) DO UPDATE SET entries = entries + 1, bytes = bytes + excluded.bytes;
-END;
-CREATE TRIGGER give_up AFTER UPDATE OF state ON outbox WHEN old.state = 'queued' AND new.state <> 'queued' BEGIN
-    UPDATE backlog SET entries = entries - 1, bytes = bytes - length(old.body) WHERE sink = old.sink;
-END;
-CREATE TRIGGER leave AFTER DELETE ON outbox WHEN old.state = 'queued' BEGIN
-    UPDATE backlog SET entries = entries - 1, bytes = bytes - length(old.body) WHERE sink = old.sink;
-END;
 CREATE TABLE dead_letter (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     record_offset INTEGER NOT NULL, timestamp INTEGER NOT NULL,
@@ -78,6 +60,7 @@ CREATE TABLE dead_letter (
     detail TEXT NOT NULL
 );
 """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,30 +94,37 @@ def is_empty(sqlite: sqlite3.Connection) -> bool:
 
 def create(sqlite: sqlite3.Connection, partition: Partition) -> None:
     """Create the tables, inside the caller's transaction."""
+    create_tables(sqlite, _TABLES, APPLICATION, FORMAT)
+    write_head(sqlite, Head(partition.topic, partition.number))
+
+
+def create_tables(sqlite: sqlite3.Connection, tables: str, application: int, newest: int) -> None:
+    """Run the statements of `tables`, and mark the file as of that application id and format."""
     statement = ""
-    for line in _TABLES.splitlines(keepends=True):
+    for line in tables.splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             sqlite.execute(statement)
             statement = ""
-    write_head(sqlite, Head(partition.topic, partition.number))
-    sqlite.execute(f"PRAGMA user_version = {FORMAT}")
-    sqlite.execute(f"PRAGMA application_id = {APPLICATION}")
+    sqlite.execute(f"PRAGMA user_version = {newest}")
+    sqlite.execute(f"PRAGMA application_id = {application}")
 
 
-def check_format(sqlite: sqlite3.Connection, file: Path) -> None:
+def check_format(
+    sqlite: sqlite3.Connection, file: Path, *, application: int = APPLICATION, newest: int = FORMAT
+) -> None:
     """Raise StoreNewerError or StoreDamagedError where this version cannot read the file."""
     (version,) = sqlite.execute("PRAGMA user_version").fetchone()
-    (application,) = sqlite.execute("PRAGMA application_id").fetchone()
-    if application != APPLICATION:
-        raise damaged(file, f"it is an SQLite file, but not a detector's (application id {application})")
-    if version > FORMAT:
+    (found,) = sqlite.execute("PRAGMA application_id").fetchone()
+    if found != application:
+        raise damaged(file, f"it is an SQLite file, but not a detector's of this use (application id {found})")
+    if version > newest:
         message = (
-            f"{file}: written by a newer detector (format {version}; this one reads up to {FORMAT}). "
+            f"{file}: written by a newer detector (format {version}; this one reads up to {newest}). "
             "Run that version, or give this one a folder of its own (store.path)."
         )
         raise StoreNewerError(message)
-    if version < FORMAT:
+    if version < newest:
         raise damaged(file, f"its format {version} does not exist")
 
 

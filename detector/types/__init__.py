@@ -2,6 +2,7 @@
 
 from detector.types.alerts import Alert, Direction, FeatureShare, Finding, Incident, Phase, Reason, Severity
 from detector.types.arrays import Bool, Float32, Float64, Int8, Int32, Int64
+from detector.types.notification import KnownIncident
 from detector.types.outbox import Attempt, DeadLetter, OutboxEntry, Outcome, QueuedEntry
 from detector.types.places import Partition, Place, Position
 from detector.types.records import Batch, LogFacts, PlainRecord, Record
@@ -28,6 +29,7 @@ __all__ = [
     "Int8",
     "Int32",
     "Int64",
+    "KnownIncident",
     "LogFacts",
     "OutboxEntry",
     "Outcome",
