@@ -110,7 +110,7 @@ def daemon(
         observing = Observing(metrics, clock.now)
         metrics.ask(health.age, partial(_disk, config.store.path))
         store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
-        sinks = build_sinks.build(config)
+        sinks = build_sinks.build(config, observing.template_failed)
         delivery = Delivery(sinks, clock, observing)
         writer = Writer(delivery.wake, max_alert_delay=config.checkpoint.max_alert_delay, monotonic=clock.monotonic)
         parts.callback(writer.close)

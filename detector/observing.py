@@ -167,6 +167,14 @@ class Observing:
         """Count an unexpected exception on a delivery thread."""
         self._metrics.deliveries.labels(where, "crashed").inc()
 
+    def collapsed(self, sink: str, entries: int) -> None:
+        """Count messages that were dropped, as a later one told of the same incident."""
+        self._metrics.messages_collapsed.labels(sink).inc(entries)
+
+    def template_failed(self, sink: str) -> None:
+        """Count a message that went out with the built-in body, as the sink's template failed."""
+        self._metrics.template_errors.labels(sink).inc()
+
     def backlog(self, sink: str, entries: int, oldest: float) -> None:
         """Say what waits for a sink."""
         self._metrics.outbox_alerts.labels(sink).set(entries)

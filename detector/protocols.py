@@ -157,7 +157,13 @@ class PartitionStore(Protocol):
 
     # --- outbox, on the delivery thread
     def due(self, sink: str, now: float, limit: int) -> list[QueuedEntry]:
-        """Return the oldest undelivered entries of a sink that are due, oldest first."""
+        """Return the oldest undelivered entries of a sink that are due, oldest first.
+
+        One that is behind an earlier one of its subject that is not due yet waits for it.
+        """
+
+    def collapse(self, sink: str) -> int:
+        """Drop the undelivered entries of a sink of whose subject there is a later one; returns how many."""
 
     def settle(self, results: Sequence[tuple[QueuedEntry, Attempt, float]]) -> None:
         """Write what became of entries; the float is when to try again (used for Outcome.RETRY alone).

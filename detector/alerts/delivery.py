@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 import threading
 import time
-from functools import partial
 from secrets import SystemRandom
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 
 from detector.alerts.line import Concluded, DeliveryObserver, Item, Line
-from detector.errors import DetectorError
+from detector.alerts.outboxes import LIMIT, Backlog, Outboxes
 from detector.types import Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from detector.protocols import Clock, PartitionStore, Sink
-    from detector.types import QueuedEntry
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-Backlog = dict[str, tuple[int, float, int]]
-"""Per sink: number of entries, epoch seconds of the oldest, bytes."""
-
 _random = SystemRandom().random
 
-_LIMIT = 64  # entries of one partition in one round
 _MOMENT = 0.1  # seconds that an idle line may take to end
 _TICK = 1.0  # seconds after which everything is looked through, woken or not: retries fall due without a word
 
@@ -69,7 +61,7 @@ class Delivery:
         self._busy: dict[Line, set[Partition]] = {}
         self._look: dict[Line, set[Partition]] = {line: set() for line in self._lines}
         self._unsettled: dict[Partition, list[Concluded]] = {}
-        self._troubled: set[Partition] = set()
+        self._outboxes = Outboxes(observer)
         self._catching_up: set[Line] = set()
         self._next_tick = -math.inf
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
@@ -192,7 +184,7 @@ class Delivery:
         for partition, concluded in list(self._unsettled.items()):
             store = self._stores.get(partition)
             # Without a store the delivery is closing: what was delivered goes out again, with the same id.
-            if store is None or self._asked(partition, partial(_record, store, concluded), otherwise=False):
+            if store is None or self._outboxes.settle(store, concluded):
                 del self._unsettled[partition]
 
     def _let_go(self) -> None:
@@ -202,7 +194,7 @@ class Delivery:
                 self._stores.pop(partition, None)
                 self._waiting.pop(partition, None)
                 self._unsettled.pop(partition, None)
-                self._troubled.discard(partition)
+                self._outboxes.forget(partition)
                 for look in self._look.values():
                     look.discard(partition)
                 self._changed.notify_all()
@@ -213,8 +205,7 @@ class Delivery:
             return
         self._next_tick = self._clock.monotonic() + _TICK
         stores = self._attached()
-        nothing: Backlog = {}
-        backlogs = {p: self._asked(p, store.backlog, nothing) for p, store in stores.items()}
+        backlogs = {partition: self._outboxes.backlog(store) for partition, store in stores.items()}
         with self._changed:
             self._waiting = backlogs
         for line in self._lines:
@@ -227,16 +218,10 @@ class Delivery:
         """Give an idle line its next round."""
         if line in self._busy or line.resting or self._closing:
             return
-        stores = {p: s for p, s in self._attached().items() if p not in self._unsettled}
-        if line in self._catching_up and not line.down:
-            items = self._due(line, stores, math.inf)
-        else:
-            items = self._due(line, {p: s for p, s in stores.items() if p in self._look[line]}, self._clock.now())
-            if items and line.down:
-                # All that waits, due or not: the oldest is tried first, and once the receiver is back all goes out.
-                items = self._due(line, stores, math.inf)
-                self._catching_up.add(line)
-        if len(items) < _LIMIT:
+        items = self._chosen(line)
+        if items and line.collapse and self._collapsed(line):
+            items = self._chosen(line)
+        if len(items) < LIMIT:
             self._catching_up.discard(line)
         self._look[line].intersection_update(item.partition for item in items)
         if not items:
@@ -247,27 +232,28 @@ class Delivery:
             self._busy[line] = {item.partition for item in items}
             line.give(items)
 
-    def _due(self, line: Line, stores: Mapping[Partition, PartitionStore], now: float) -> list[Item]:
-        """Return what is due, oldest first; each partition's in its own order."""
-        nothing: list[QueuedEntry] = []
-        found = {p: self._asked(p, partial(s.due, line.sink.name, now, _LIMIT), nothing) for p, s in stores.items()}
-        items = ([Item(partition, queued) for queued in entries] for partition, entries in found.items())
-        return list(heapq.merge(*items, key=lambda item: item.queued.created))
+    def _chosen(self, line: Line) -> list[Item]:
+        """Return what is due; of a sink that was down all that waits, due or not: once it is back all goes out."""
+        stores = self._settled()
+        if line in self._catching_up and not line.down:
+            return self._outboxes.due(line.sink.name, stores, math.inf)
+        looked = [store for store in stores if store.partition in self._look[line]]
+        items = self._outboxes.due(line.sink.name, looked, self._clock.now())
+        if items and line.down:
+            self._catching_up.add(line)
+            items = self._outboxes.due(line.sink.name, stores, math.inf)
+        return items
 
-    def _asked(self, partition: Partition, call: Callable[[], T], otherwise: T) -> T:
-        """Return what a store answers. One that is in trouble (disk full) must not keep the others from delivering."""
-        try:
-            answer = call()
-        except Exception as error:
-            if not isinstance(error, DetectorError):
-                self._observer.crashed("delivery")
-            if partition not in self._troubled:
-                self._troubled.add(partition)
-                explained = isinstance(error, DetectorError)
-                log.warning("outbox_in_trouble", partition=str(partition), error=str(error), exc_info=not explained)
-            return otherwise
-        self._troubled.discard(partition)
-        return answer
+    def _collapsed(self, line: Line) -> int:
+        """Drop what a later message of the same incident makes superfluous; returns how many."""
+        dropped = sum(self._outboxes.collapse(line.sink.name, store) for store in self._settled())
+        if dropped:
+            self._observer.collapsed(line.sink.name, dropped)
+        return dropped
+
+    def _settled(self) -> list[PartitionStore]:
+        """Return the stores in which what was tried is written down."""
+        return [store for partition, store in self._attached().items() if partition not in self._unsettled]
 
     def _rest(self) -> None:
         """Wait until something happens, or for the next tick."""
@@ -296,8 +282,3 @@ class Delivery:
     def _attached(self) -> dict[Partition, PartitionStore]:
         with self._changed:
             return {p: s for p, s in self._stores.items() if p not in self._leaving}
-
-
-def _record(store: PartitionStore, concluded: Sequence[Concluded]) -> bool:
-    store.settle([(c.item.queued, c.attempt, c.again) for c in concluded])
-    return True

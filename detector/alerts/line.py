@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import structlog
@@ -31,6 +30,11 @@ class Item(NamedTuple):
     partition: Partition
     queued: QueuedEntry
 
+    @property
+    def subject(self) -> str:
+        """What it is about: items that share it keep their order."""
+        return self.queued.entry.subject
+
 
 class Concluded(NamedTuple):
     """What became of an item; `again` is when to try it again, in epoch seconds."""
@@ -52,6 +56,9 @@ class DeliveryObserver(Protocol):
     def crashed(self, where: str) -> None:
         """Count an unexpected exception in a sink (its name) or in the delivery itself ("delivery")."""
 
+    def collapsed(self, sink: str, entries: int) -> None:
+        """Count entries that were dropped, as a later one told of the same incident."""
+
     def backlog(self, sink: str, entries: int, oldest: float) -> None:
         """Note what waits for a sink: how many entries, and the epoch seconds of the oldest (0 if none)."""
 
@@ -64,13 +71,27 @@ class BulkSink(Sink, Protocol):
         """Try once to send entries in order; an attempt for each."""
 
 
+@runtime_checkable
+class ConcurrentSink(Sink, Protocol):
+    """A sink that can have several calls under way."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many."""
+
+    def deliver_together(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
+        """Try once to send so many entries at the same time, in no order; an attempt for each."""
+
+
 class Line:
     """Takes rounds of items, tries them in order, and reports what became of each; None = the round is over.
 
-    Order and health: an entry that fails where the next one passes waits by itself, along the schedule. Where two in
-    a row fail, or the receiver asks for time, the receiver is taken to be down: the round ends, the line pauses, and
-    then begins again at the oldest entry, so that order is kept across an outage. The second one tried is the one
-    tried least, so that no entry that a receiver cannot digest ever holds up the others.
+    Order: what is about one incident goes out one after the other, and not at all while an earlier one waits.
+
+    Health: an entry that fails where the next one passes waits by itself, along the schedule. Where two in a row fail,
+    or the receiver asks for time, the receiver is taken to be down: the round ends, the line pauses, and then begins
+    again at the oldest entry, so that order is kept across an outage. The second one tried is the one tried least, so
+    that no entry that a receiver cannot digest ever holds up the other incidents.
 
     The methods and attributes belong to the thread of the delivery, which leaves them alone during a round, but for
     `interrupt` and `stop`.
@@ -85,6 +106,7 @@ class Line:
         report: Callable[[Line, Concluded | None], None],
     ) -> None:
         self.sink = sink
+        self.collapse = bool(getattr(sink, "collapse", False))
         self.disabled = False
         self.failed_rounds = 0
         self.paused_until = -math.inf
@@ -93,6 +115,7 @@ class Line:
         self._jitter = jitter
         self._report = report
         self._bulk = sink if isinstance(sink, BulkSink) else None
+        self._concurrent = sink if isinstance(sink, ConcurrentSink) else None
         self._trouble = Rarely(log, clock.monotonic)
         self._silent_until = -math.inf
         self._rounds: queue.SimpleQueue[Sequence[Item] | None] = queue.SimpleQueue()
@@ -127,41 +150,59 @@ class Line:
     def _run(self) -> None:
         while (items := self._rounds.get()) is not None:
             try:
-                self._round(deque(items))
+                self._round(list(items))
             except Exception:  # a dead thread would be a sink that silently sends no alert ever again
                 log.exception("delivery_crashed", sink=self.sink.name)
                 self._observer.crashed(self.sink.name)
                 self._rest(None)
             self._report(self, None)
 
-    def _round(self, waiting: deque[Item]) -> None:
+    def _round(self, waiting: list[Item]) -> None:
         failures = 0
         while waiting and not self._interrupted.is_set():
-            if failures:
-                least = min(waiting, key=lambda item: item.queued.attempts)
-                waiting.remove(least)
-                waiting.appendleft(least)
-            tried = self._try([waiting.popleft() for _ in range(len(waiting) if self._bulk else 1)])
+            tried = self._try(self._next(waiting, probing=failures > 0))
             for item, attempt in tried:
                 self._conclude(item, attempt)
                 failures = failures + 1 if attempt.outcome is Outcome.RETRY else 0
-            last = tried[-1][1]
-            if last.outcome is Outcome.GONE:
-                self._disable(last)
+            items, attempts = zip(*tried, strict=True)
+            failed = {item.subject for item, attempt in tried if attempt.outcome is Outcome.RETRY}
+            waiting = [item for item in waiting if item not in items and item.subject not in failed]
+            gone = next((attempt for attempt in attempts if attempt.outcome is Outcome.GONE), None)
+            if gone is not None:
+                self._disable(gone)
                 return
-            if failures > 1 or (failures and (last.retry_after is not None or not waiting)):
-                self._rest(last)
+            asked = next((attempt for attempt in attempts if attempt.retry_after is not None), None)
+            if failures > 1 or asked is not None or (failures and not waiting):
+                self._rest(asked or attempts[-1])
                 return
             if not failures:
                 self._recover()
 
+    def _next(self, waiting: Sequence[Item], *, probing: bool) -> list[Item]:
+        """Return what to try next, at the same time: one, or as many as the sink takes in order or together."""
+        if probing:
+            firsts = {item.subject: item for item in reversed(waiting)}
+            return [min(firsts.values(), key=lambda item: (item.queued.attempts, waiting.index(item)))]
+        if self._bulk is not None:
+            return list(waiting)
+        together: list[Item] = []
+        most = 1 if self._concurrent is None else self._concurrent.concurrency
+        for item in waiting[:most]:
+            if any(item.subject == other.subject for other in together):
+                break
+            together.append(item)
+        return together
+
     def _try(self, items: list[Item]) -> list[tuple[Item, Attempt]]:
         started = self._clock.monotonic()
+        entries = [(item.queued.entry, item.queued.attempts + 1) for item in items]
         try:
-            if self._bulk:
-                attempts = self._bulk.deliver_all([(i.queued.entry, i.queued.attempts + 1) for i in items])
+            if self._bulk is not None:
+                attempts = self._bulk.deliver_all(entries)
+            elif self._concurrent is not None:
+                attempts = self._concurrent.deliver_together(entries)
             else:
-                attempts = [self.sink.deliver(i.queued.entry, i.queued.attempts + 1) for i in items]
+                attempts = [self.sink.deliver(*entry) for entry in entries]
         except Exception as error:  # a sink should not raise; if it does, the alert must not be lost
             log.exception("sink_crashed", sink=self.sink.name, id=items[0].queued.entry.id)
             self._observer.crashed(self.sink.name)

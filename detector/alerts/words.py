@@ -10,7 +10,7 @@ from detector.types import Reason
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from detector.types import Alert, FeatureShare
+    from detector.types import Alert
 
 
 _NAMED = 5
@@ -78,7 +78,8 @@ def _row(alert: Alert, units: Mapping[str, str]) -> str:
     top = max(alert.finding.features, key=lambda feature: feature.share)
     rate = rate_in_words(alert.finding.score, at_least=alert.finding.at_least)
     finding = alert.finding
-    what = f"{_feature(top, units.get(top.name, ''))}, {100 * top.share:.0f} % of the distance; {rate}"
+    seen = observed_in_words(top.name, top.observed, top.expected, units.get(top.name, ""))
+    what = f"{seen}, {100 * top.share:.0f} % of the distance; {rate}"
     away = 0.0 if finding.since is None else alert.time - finding.since
     lasting = f"; away from normal for {time_in_words(away)}" if away >= 1.0 else ""
     sure = f"; confidence {min(finding.confidence, 0.99):.2f}" if finding.confidence < 1.0 else ""
@@ -108,10 +109,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _feature(feature: FeatureShare, unit: str) -> str:
+def observed_in_words(name: str, observed: float | None, expected: float, unit: str) -> str:
+    """Return "cpu 97.1 % (expected 31.2 %)"."""
     tail = f" {one_line(unit)}" if unit else ""
-    observed = "missing" if feature.observed is None else _number(feature.observed) + tail
-    return f"{one_line(feature.name)} {observed} (expected {_number(feature.expected)}{tail})"
+    seen = "missing" if observed is None else _number(observed) + tail
+    return f"{one_line(name)} {seen} (expected {_number(expected)}{tail})"
 
 
 def _number(value: float) -> str:

@@ -11,7 +11,16 @@ from urllib.parse import urlsplit
 
 from detector.alerts.targets import TargetNotAllowedError, allowed_address, networks
 from detector.config.secrecy import shown_url
-from detector.config.sections import Config, FileSource, KafkaSink, KafkaSource, Registry, Tls, WebhookSink
+from detector.config.sections import (
+    AlertmanagerSink,
+    Config,
+    FileSource,
+    KafkaSink,
+    KafkaSource,
+    Registry,
+    Tls,
+    WebhookSink,
+)
 from detector.config.tls import reveal, tls_context
 from detector.errors import ConfigError, SinkError, SourceError
 from detector.telemetry.clock import SystemClock
@@ -28,7 +37,7 @@ class Reached:
 
 
 def reach(config: Config) -> list[Reached]:
-    """Try the source's file, the broker, the schema registry and each webhook that is configured, once each."""
+    """Try once what a configuration names: file, broker, schema registry, webhooks, Alertmanagers."""
     return [*_file(config), *_broker(config), *_registry(config), *_webhooks(config)]
 
 
@@ -79,12 +88,12 @@ def _subjects(registry: Registry) -> str | None:
 
 def _webhooks(config: Config) -> Iterator[Reached]:
     for number, sink in enumerate(config.sinks):
-        if isinstance(sink, WebhookSink):
+        if isinstance(sink, (WebhookSink, AlertmanagerSink)):
             trouble = _connects(sink, f"sinks[{number}].tls")
-            yield Reached(f"webhook {sink.name}", shown_url(sink.url), trouble, SinkError.exit_code)
+            yield Reached(f"{sink.kind} {sink.name}", shown_url(sink.url), trouble, SinkError.exit_code)
 
 
-def _connects(sink: WebhookSink, place: str) -> str | None:
+def _connects(sink: WebhookSink | AlertmanagerSink, place: str) -> str | None:
     """Open a connection, with TLS where the URL has it, and close it; return what went wrong, or None."""
     try:
         host = urlsplit(sink.url).hostname or ""

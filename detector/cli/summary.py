@@ -9,6 +9,8 @@ from detector.config.alerting import Alerting
 from detector.config.incidents import Incidents
 from detector.config.secrecy import shown_url
 from detector.config.sections import (
+    AlertmanagerSink,
+    AppriseSink,
     ComputerSource,
     Config,
     FileSource,
@@ -109,6 +111,10 @@ def _sink(sink: Sink, kafka: Kafka) -> str:
     match sink:
         case WebhookSink():
             return f"{sink.name}: webhook {shown_url(sink.url)}, {'signed' if sink.secrets else 'unsigned'}"
+        case AlertmanagerSink():
+            return f"{sink.name}: Alertmanager {shown_url(sink.url)}, again every {duration(sink.resend_interval)}"
+        case AppriseSink():
+            return f"{sink.name}: a service through apprise"
         case KafkaSink():
             return f"{sink.name}: Kafka topic {sink.topic} at {_brokers(kafka)}"
         case StdoutSink():

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from detector.config.absence import Absence
-from detector.config.alerting import Alerting, KafkaSink, Outbox, Sink, StdoutSink, WebhookSink
+from detector.config.alerting import Alerting
 from detector.config.connection import Kafka, Registry, Sasl, Tls
 from detector.config.events import Events, Feature, Limits, Timestamp
 from detector.config.incidents import Incidents
@@ -19,12 +19,15 @@ from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
 from detector.config.refit import Refit
 from detector.config.section import Secret, Section
+from detector.config.sinks import AlertmanagerSink, AppriseSink, KafkaSink, Outbox, Sink, StdoutSink, WebhookSink
 from detector.config.source import ComputerSource, FileSource, KafkaSource, Source
 
 __all__ = [
     "PRESETS",
     "Absence",
     "Alerting",
+    "AlertmanagerSink",
+    "AppriseSink",
     "Blocks",
     "Checkpointing",
     "ComputerSource",

@@ -211,8 +211,27 @@ class MemoryPartition:
     def due(self, sink: str, now: float, limit: int) -> list[QueuedEntry]:
         """Return the oldest undelivered entries of a sink that are due."""
         with self._lock:
-            queued = self._now_kept.queued.values()
-            return [queue for queue in queued if queue.entry.sink == sink and queue.due <= now][:limit]
+            queued = [queue for queue in self._now_kept.queued.values() if queue.entry.sink == sink]
+            held = {
+                queue.entry.subject: queue.sequence for queue in reversed(queued) if queue.due > now
+            }  # the first of each subject that is not due
+            return [
+                queue
+                for queue in queued
+                if queue.due <= now and queue.sequence < held.get(queue.entry.subject, queue.sequence + 1)
+            ][:limit]
+
+    def collapse(self, sink: str) -> int:
+        """Drop what a later message of its subject makes superfluous; returns how many."""
+        with self._lock:
+            kept = self._now_kept.queued
+            last = {queue.entry.subject: queue.sequence for queue in kept.values() if queue.entry.sink == sink}
+            dropped = [
+                key for key, queue in kept.items() if key[0] == sink and queue.sequence < last[queue.entry.subject]
+            ]
+            for key in dropped:
+                del kept[key]
+            return len(dropped)
 
     def settle(self, results: Sequence[tuple[QueuedEntry, Attempt, float]]) -> None:
         """Write what became of entries; those given up are kept up to `keep_rejects`."""

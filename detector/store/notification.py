@@ -159,6 +159,11 @@ class NotificationFile:
         with self._delivery.reading() as sqlite:
             return outbox.due(sqlite, self.file, sink, now, limit)
 
+    def collapse(self, sink: str) -> int:
+        """Drop what a later message of its subject makes superfluous; returns how many."""
+        with self._delivery.writing() as sqlite:
+            return outbox.collapse(sqlite, sink)
+
     def settle(self, results: Sequence[tuple[QueuedEntry, Attempt, float]]) -> None:
         """Write what became of entries."""
         with self._delivery.writing() as sqlite:

@@ -8,7 +8,7 @@ import msgspec
 
 from detector.store.checksum import checksum
 from detector.store.connection import damaged
-from detector.types import Attempt, DeadLetter, OutboxEntry, Outcome, Partition, QueuedEntry
+from detector.types import SUBJECT_LENGTH, Attempt, DeadLetter, OutboxEntry, Outcome, Partition, QueuedEntry
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,6 +24,7 @@ CREATE TABLE outbox (
     UNIQUE (sink, id)
 );
 CREATE INDEX queued ON outbox (sink, sequence, due) WHERE state = 'queued';
+CREATE INDEX about ON outbox (sink, substr(id, 1, 32), sequence, due) WHERE state = 'queued';  -- 32: SUBJECT_LENGTH
 CREATE INDEX given_up ON outbox (sequence) WHERE state <> 'queued';
 -- Kept by triggers, so that the backlog can be asked for often.
 CREATE TABLE backlog (sink TEXT PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL);
@@ -41,6 +42,12 @@ END;
 """The outbox of a file: entries for any sinks, and what waits for each."""
 
 
+_SAME_SUBJECT = (
+    f"{{0}}.sink = outbox.sink AND substr({{0}}.id, 1, {SUBJECT_LENGTH}) = substr(outbox.id, 1, {SUBJECT_LENGTH}) "
+    "AND {0}.state = 'queued'"
+)
+
+
 def add(sqlite: sqlite3.Connection, entries: Sequence[OutboxEntry], created: float) -> None:
     """Queue entries; one whose (id, sink) is known already changes nothing."""
     sqlite.executemany(
@@ -51,11 +58,16 @@ def add(sqlite: sqlite3.Connection, entries: Sequence[OutboxEntry], created: flo
 
 
 def due(sqlite: sqlite3.Connection, file: Path, sink: str, now: float, limit: int) -> list[QueuedEntry]:
-    """Return the oldest entries of a sink that are queued and due; StoreDamagedError where a checksum fails."""
+    """Return the oldest entries of a sink that are queued and due, and behind no earlier one of their subject.
+
+    Raises StoreDamagedError where a checksum fails.
+    """
     found = sqlite.execute(
-        "SELECT sequence, created, attempts, due, id, sink, kind, body, checksum FROM outbox "
-        "WHERE sink = ? AND state = 'queued' AND due <= ? ORDER BY sequence LIMIT ?",
-        (sink, now, limit),
+        "SELECT sequence, created, attempts, due, id, sink, kind, body, checksum FROM outbox "  # noqa: S608 - constants
+        "WHERE sink = ? AND state = 'queued' AND due <= ? AND NOT EXISTS ("
+        f"SELECT 1 FROM outbox AS earlier WHERE {_SAME_SUBJECT.format('earlier')} "
+        "AND earlier.sequence < outbox.sequence AND earlier.due > ?) ORDER BY sequence LIMIT ?",
+        (sink, now, now, limit),
     )
     queued = []
     for sequence, created, attempts, when, *parts, expected in found:
@@ -63,6 +75,17 @@ def due(sqlite: sqlite3.Connection, file: Path, sink: str, now: float, limit: in
             raise damaged(file, f"the checksum of outbox entry {sequence} fails")
         queued.append(QueuedEntry(sequence, OutboxEntry(*parts), created, attempts, when))
     return queued
+
+
+def collapse(sqlite: sqlite3.Connection, sink: str) -> int:
+    """Drop the queued entries of a sink behind which a later one of their subject is queued; returns how many."""
+    dropped = sqlite.execute(
+        "DELETE FROM outbox WHERE sink = ? AND state = 'queued' AND EXISTS ("  # noqa: S608 - constants
+        f"SELECT 1 FROM outbox AS later WHERE {_SAME_SUBJECT.format('later')} "
+        "AND later.sequence > outbox.sequence)",
+        (sink,),
+    )
+    return dropped.rowcount
 
 
 def settle(sqlite: sqlite3.Connection, results: Sequence[tuple[QueuedEntry, Attempt, float]], keep: int) -> None:

@@ -141,6 +141,12 @@ class Metrics:
             (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20),
             "sink",
         )
+        self.messages_collapsed = self._counter(
+            "messages_collapsed", "Messages that were dropped, as a later one told of the same incident", "sink"
+        )
+        self.template_errors = self._counter(
+            "template_errors", "Messages that went out with the built-in body, as the sink's template failed", "sink"
+        )
         self.outbox_alerts = self._gauge("outbox_alerts", "Messages that wait for delivery", "sink")
         self.outbox_oldest_timestamp_seconds = self._gauge(
             "outbox_oldest_timestamp_seconds", "When the oldest waiting message was written, 0 if none", "sink"

@@ -3,7 +3,7 @@
 from detector.types.alerts import Alert, Direction, FeatureShare, Finding, Incident, Phase, Reason, Severity
 from detector.types.arrays import Bool, Float32, Float64, Int8, Int32, Int64
 from detector.types.notification import KnownIncident
-from detector.types.outbox import Attempt, DeadLetter, OutboxEntry, Outcome, QueuedEntry
+from detector.types.outbox import SUBJECT_LENGTH, Attempt, DeadLetter, OutboxEntry, Outcome, QueuedEntry
 from detector.types.places import Partition, Place, Position
 from detector.types.records import Batch, LogFacts, PlainRecord, Record
 from detector.types.rows import NO_ROWS, Decoded, Reject, RejectReason, Rows
@@ -11,6 +11,7 @@ from detector.types.saved import Checkpoint, ControlKind, ControlRecord, SlotSta
 
 __all__ = [
     "NO_ROWS",
+    "SUBJECT_LENGTH",
     "Alert",
     "Attempt",
     "Batch",

@@ -24,6 +24,10 @@ class DeadLetter:
     detail: str
 
 
+SUBJECT_LENGTH = 32
+"""How many characters at the beginning of a message's id say what it is about."""
+
+
 class OutboxEntry(NamedTuple):
     """One message for one sink. (id, sink) is unique in the outbox: writing it twice changes nothing.
 
@@ -34,6 +38,14 @@ class OutboxEntry(NamedTuple):
     sink: str
     kind: str
     body: bytes
+
+    @property
+    def subject(self) -> str:
+        """What it is about: of entries that share it, a later one does not go out before an earlier one.
+
+        Ids begin with it: the id of an incident, or of a group of them.
+        """
+        return self.id[:SUBJECT_LENGTH]
 
 
 class QueuedEntry(NamedTuple):

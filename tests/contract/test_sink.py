@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,7 +13,10 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 
 from detector.alerts import body, dead_letters
+from detector.alerts.alertmanager import AlertmanagerSink
+from detector.alerts.apprise import AppriseSink
 from detector.alerts.kafka import KafkaSink, alert_message, dead_letter_message
+from detector.alerts.rendering import rendering
 from detector.alerts.stdout import StdoutSink
 from detector.alerts.webhook import WebhookSink
 from detector.config import sections
@@ -57,6 +60,43 @@ class WebhookWay(Way):
         for request in requests:
             request.verify(SECRET)
         return [(request.id, request.body) for request in requests]
+
+
+class AlertmanagerWay(Way):
+    """Alertmanager gets a form of its own: each is put back into the entry whose incident it names."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self.sink = self._sink(receiver.url)
+        self.away = self._sink(f"http://127.0.0.1:{free_port()}/")
+
+    def _sink(self, url: str) -> Sink:
+        settings = {"url": url, "timeout": 5, "allow_networks": LOOPBACK}
+        return AlertmanagerSink(sections.AlertmanagerSink.model_validate(settings), "sinks[0]")
+
+    def arrived(self) -> list[Arrived]:
+        entries = {each.subject: each.body for each in map(self.entry, range(10))}
+        posted = [json.loads(request.body) for request in self._receiver.requests]
+        return [(None, entries[one["annotations"]["incident"]]) for alerts in posted for one in alerts]
+
+
+class AppriseWay(Way):
+    """A service gets text for people; here a template puts the id into it."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self.sink = self._sink(receiver.url)
+        self.away = self._sink(f"http://127.0.0.1:{free_port()}/")
+
+    def _sink(self, url: str) -> Sink:
+        settings = {"url": url.replace("http:", "json:"), "timeout": 5, "template": "{{ id }}"}
+        given = sections.AppriseSink.model_validate(settings)
+        return AppriseSink(given, "sinks[0]", rendering(given, "sinks[0]"))
+
+    def arrived(self) -> list[Arrived]:
+        entries = {each.id: each.body for each in map(self.entry, range(10))}
+        told = [json.loads(request.body)["message"] for request in self._receiver.requests]
+        return [(id_, entries[id_]) for id_ in told]
 
 
 class StdoutWay(Way):
@@ -107,12 +147,19 @@ class DeadLetterWay(KafkaWay):
         return [(id_, entries[value].body) for id_, value in super().arrived()]
 
 
-@pytest.fixture(params=["webhook", "stdout", "kafka", "dead_letters"])
+WAYS: dict[str, Callable[[Receiver], Way]] = {
+    "webhook": WebhookWay,
+    "alertmanager": AlertmanagerWay,
+    "apprise": AppriseWay,
+}
+
+
+@pytest.fixture(params=[*WAYS, "stdout", "kafka", "dead_letters"])
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
     with ExitStack() as stack:
         made: Way
-        if request.param == "webhook":
-            made = WebhookWay(stack.enter_context(Receiver()))
+        if request.param in WAYS:
+            made = WAYS[request.param](stack.enter_context(Receiver()))
         elif request.param == "stdout":
             made = StdoutWay(tmp_path)
             stack.callback(made.close)

@@ -325,6 +325,31 @@ def test_attempts_settle_entries(opened: PartitionStore) -> None:
     assert opened.due("webhook", 60.0, 10)[0].attempts == 2
 
 
+def of_incident(number: int, sequence: int, sink: str = "webhook") -> OutboxEntry:
+    return entry(number, sink)._replace(id=f"{number:032x}-{sequence}")
+
+
+def test_what_is_behind_an_earlier_message_of_its_incident_waits_for_it(opened: PartitionStore) -> None:
+    sent = [of_incident(1, 1), of_incident(2, 1), of_incident(1, 2), of_incident(2, 2)]
+    opened.commit_alerts([*sent, of_incident(1, 3, "kafka")], Position(7), 3)
+    first = opened.due("webhook", 0.0, 10)[0]
+    opened.settle([(first, Attempt(Outcome.RETRY, "503"), 50.0)])
+    assert [queued.entry for queued in opened.due("webhook", 0.0, 10)] == [sent[1], sent[3]]
+    assert [queued.entry for queued in opened.due("kafka", 0.0, 10)] == [of_incident(1, 3, "kafka")]
+    assert [queued.entry for queued in opened.due("webhook", 50.0, 10)] == sent
+    opened.settle([(first, Attempt(Outcome.REFUSED, "400"), 0.0)])
+    assert [queued.entry for queued in opened.due("webhook", 0.0, 10)] == sent[1:]
+
+
+def test_collapsed_only_the_last_message_of_each_incident_is_left(opened: PartitionStore) -> None:
+    of_two = [of_incident(1, 1), of_incident(2, 1), of_incident(1, 2), of_incident(1, 3)]
+    opened.commit_alerts([*of_two, of_incident(1, 1, "kafka"), of_incident(1, 2, "kafka")], Position(7), 3)
+    assert opened.collapse("webhook") == 2
+    assert [queued.entry for queued in opened.due("webhook", 0.0, 10)] == [of_two[1], of_two[3]]
+    assert {sink: entries for sink, (entries, _, _) in opened.backlog().items()} == {"webhook": 2, "kafka": 2}
+    assert opened.collapse("webhook") == 0
+
+
 def test_an_entry_that_was_given_up_stays_known(opened: PartitionStore) -> None:
     opened.commit_alerts([entry(1)], Position(7), 3)
     opened.settle([(opened.due("webhook", 0.0, 1)[0], Attempt(Outcome.REFUSED, "400"), 0.0)])

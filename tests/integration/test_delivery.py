@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from detector.alerts import retry
 from detector.alerts.delivery import Delivery
+from detector.alerts.ids import message_id
 from detector.alerts.webhook import WebhookSink
 from detector.config import sections
 from detector.errors import StoreFullError
@@ -18,15 +21,15 @@ from detector.protocols import PartitionStore, Sink, Store
 from detector.store.memory import MemoryPartition, MemoryStore
 from detector.store.sqlite import SqliteStore
 from detector.types import Attempt, OutboxEntry, Outcome, Partition, Position, QueuedEntry
-from tests.support.alerts import PARTITION, SECRET, Counts, TurnedClock, entry
+from tests.support.alerts import PARTITION, SECRET, Counts, TurnedClock, alert, entry, entry_of
 from tests.support.broker import wait_until
 from tests.support.receiver import LOOPBACK, Answer, Receiver, Request
 
 OTHER = Partition("metrics", 4)
 
 
-def webhook(receiver: Receiver, name: str = "webhook", timeout: float = 10.0) -> Sink:
-    settings = {"url": receiver.url, "name": name, "secrets": [SECRET], "timeout": timeout}
+def webhook(receiver: Receiver, name: str = "webhook", timeout: float = 10.0, **given: Any) -> Sink:
+    settings = {"url": receiver.url, "name": name, "secrets": [SECRET], "timeout": timeout, **given}
     settings["allow_networks"] = LOOPBACK
     return WebhookSink(sections.WebhookSink.model_validate(settings), "sinks[0]")
 
@@ -262,6 +265,102 @@ def test_a_dead_receiver_delays_no_other(scene: Scene) -> None:
             living.wait_for_count(offset)
         assert len(dead.requests) == 1
         never.set()
+
+
+def of_incident(number: int, *sequences: int, sink: str = "webhook") -> list[OutboxEntry]:
+    made = [alert(number, incident=replace(alert(number).incident, sequence=sequence)) for sequence in sequences]
+    return [entry_of(sink, replace(one, id=message_id(one.incident.id, one.incident.sequence))) for one in made]
+
+
+def commit(scene: Scene, entries: list[OutboxEntry]) -> list[str]:
+    scene.partition.commit_alerts(entries, Position(1), 0)
+    return [each.id for each in entries]
+
+
+def test_so_many_calls_are_under_way_at_once_and_no_more(scene: Scene) -> None:
+    over = threading.Event()
+    with Receiver(*[Answer(until=over)] * 3) as receiver:
+        delivery = scene.start(webhook(receiver, concurrency=3))
+        sent = scene.add(*range(8))
+        delivery.wake(PARTITION)
+        receiver.wait_for_count(3)
+        assert sorted(ids(receiver.requests)) == sorted(sent[:3])
+        assert {request.connection for request in receiver.requests} == {1, 2, 3}
+        over.set()
+        assert delivery.drain(20)
+        assert sorted(ids(receiver.requests)) == sorted(sent)
+        assert len({request.connection for request in receiver.requests}) == 3
+
+
+def test_messages_of_one_incident_are_never_under_way_together(scene: Scene) -> None:
+    over = threading.Event()
+    with Receiver(*[Answer(until=over)] * 2) as receiver:
+        delivery = scene.start(webhook(receiver, concurrency=8))
+        one, other = of_incident(1, 1, 2, 3), of_incident(2, 1, 2)
+        sent = commit(scene, [one[0], other[0], one[1], other[1], one[2]])
+        delivery.wake(PARTITION)
+        receiver.wait_for_count(2)
+        assert {*ids(receiver.requests)} == {*sent[:2]}
+        over.set()
+        assert delivery.drain(20)
+        arrived = ids(receiver.requests)
+    for incident in (one, other):
+        assert [id_ for id_ in arrived if id_[:32] == incident[0].subject] == [each.id for each in incident]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_message_that_fails_holds_back_the_later_ones_of_its_incident_alone(scene: Scene, concurrency: int) -> None:
+    bad, good = of_incident(1, 1, 2, 3), of_incident(2, 1, 2)
+    with Receiver() as receiver:
+        receiver.failing = {bad[0].id}
+        delivery = scene.start(webhook(receiver, concurrency=concurrency))
+        commit(scene, [bad[0], good[0], bad[1], good[1], bad[2]])
+        for _ in range(4):
+            scene.turn(delivery, 60.0)
+        tried = ids(receiver.requests)
+        assert [id_ for id_ in tried if id_ != bad[0].id] == [each.id for each in good]
+        assert scene.waiting() == 3
+        receiver.failing = set()
+        scene.turn(delivery, 3600.0)
+        rest = ids(receiver.requests)[len(tried) :]
+    assert rest == [each.id for each in bad]
+    assert scene.waiting() == 0
+
+
+def test_after_an_hour_each_incident_arrives_and_each_message_is_taken_once(scene: Scene) -> None:
+    with Receiver() as receiver:
+        delivery = scene.start(webhook(receiver))
+        receiver.stop()
+        sent: list[str] = []
+        for minute in range(60):
+            sent += commit(scene, of_incident(minute, 1) + (of_incident(minute - 5, 2) if minute >= 5 else []))
+            scene.turn(delivery, 60.0)
+        receiver.start()
+        scene.turn(delivery, 60.0)
+        assert ids(receiver.requests) == sent
+        for request in receiver.requests:
+            request.verify(SECRET)
+    assert scene.waiting() == 0
+    assert scene.counts.attempts["webhook", "204"] == len(sent)
+
+
+def test_collapsed_the_last_state_of_each_incident_arrives_after_an_hour_and_the_rest_is_counted(scene: Scene) -> None:
+    with Receiver() as receiver:
+        delivery = scene.start(webhook(receiver, collapse=True))
+        receiver.stop()
+        for minute in range(60):
+            entries = of_incident(minute, 1)
+            entries += of_incident(minute - 5, 2) if minute >= 5 else []
+            commit(scene, entries + (of_incident(minute - 10, 3) if minute >= 10 else []))
+            scene.turn(delivery, 60.0)
+        receiver.start()
+        scene.turn(delivery, 60.0)
+        last = [3] * 50 + [2] * 5 + [1] * 5
+        state = {of_incident(number, sequence)[0].id for number, sequence in enumerate(last)}
+        assert len(receiver.requests) == len(state)
+        assert {*ids(receiver.requests)} == state
+    assert scene.waiting() == 0
+    assert scene.counts.collapses["webhook"] == 50 * 2 + 5
 
 
 def test_killed_between_delivery_and_settlement_it_is_sent_again_with_the_same_id(scene: Scene) -> None:

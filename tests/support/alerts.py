@@ -103,10 +103,22 @@ def absence(*entities: str, reason: Reason | None = None, count: int = 1) -> Ale
     )
 
 
+def risen(offset: int = 17, **changes: Any) -> Alert:
+    """Return the second alert of the incident that `alert` opened: it has become critical."""
+    opened = alert(offset)
+    incident = replace(opened.incident, sequence=2, duration=60.0, peak=7.0, count=9)
+    made = replace(opened, id=message_id(incident.id, 2), phase=Phase.UPDATE, reason=Reason.SEVERITY, incident=incident)
+    return replace(made, **{"severity": Severity.CRITICAL, **changes})
+
+
 def entry(sink: str, offset: int = 17, **changes: Any) -> OutboxEntry:
     """Return an alert's entry in the outbox of a sink."""
-    made = alert(offset, **changes)
-    return OutboxEntry(made.id, sink, "alert", body.encode(made))
+    return entry_of(sink, alert(offset, **changes))
+
+
+def entry_of(sink: str, told: Alert) -> OutboxEntry:
+    """Return the entry of that alert in the outbox of a sink."""
+    return OutboxEntry(told.id, sink, "alert", body.encode(told))
 
 
 def dead_letter(offset: int = 4, **changes: Any) -> DeadLetter:
@@ -155,6 +167,7 @@ class Counts:
         self.attempts: Counter[tuple[str, str]] = Counter()
         self.refusals: Counter[tuple[str, str]] = Counter()
         self.crashes: Counter[str] = Counter()
+        self.collapses: Counter[str] = Counter()
         self.backlogs: dict[str, tuple[int, float]] = {}
 
     def delivered(self, sink: str, code: str, seconds: float) -> None:
@@ -169,6 +182,10 @@ class Counts:
     def crashed(self, where: str) -> None:
         with self._lock:
             self.crashes[where] += 1
+
+    def collapsed(self, sink: str, entries: int) -> None:
+        with self._lock:
+            self.collapses[sink] += entries
 
     def backlog(self, sink: str, entries: int, oldest: float) -> None:
         with self._lock:

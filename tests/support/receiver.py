@@ -59,13 +59,14 @@ class Answer:
 
 
 class Receiver:
-    """Listens from `with` on. Answers those of `script` in order, then `otherwise` for good."""
+    """Listens from `with` on. Answers 500 to ids in `failing`, those of `script` in order, then `otherwise`."""
 
     def __init__(
         self, *answers: Answer | int, otherwise: Answer | int = 204, tls: ssl.SSLContext | None = None
     ) -> None:
         self.script = deque(_answer(a) for a in answers)
         self.otherwise = _answer(otherwise)
+        self.failing: set[str] = set()
         self._received: list[Request] = []
         self._changed = threading.Condition()
         self._stopped = threading.Event()
@@ -125,6 +126,8 @@ class Receiver:
         with self._changed:
             self._received.append(request)
             self._changed.notify_all()
+            if request.headers.get("webhook-id") in self.failing:
+                return Answer(500)
             return self.script.popleft() if self.script else self.otherwise
 
 

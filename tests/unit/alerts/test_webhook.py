@@ -282,7 +282,7 @@ def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: pytest
     with Receiver() as receiver:
         port = urlsplit(receiver.url).port
         made = sink(f"http://rebinding.example:{port}/alerts")
-        monkeypatch.setattr(made._loop, "getaddrinfo", _coroutine(resolve_once))
+        monkeypatch.setattr(made._target._loop, "getaddrinfo", _coroutine(resolve_once))
         attempt = made.deliver(entry("webhook"), 1)
         made.close()
         (request,) = receiver.requests

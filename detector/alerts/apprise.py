@@ -1,0 +1,93 @@
+"""Messages to chats, pagers and mailboxes through apprise, which knows their interfaces: the door to that library."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+import apprise
+
+from detector.alerts import bodies, messages
+from detector.config.tls import reveal
+from detector.errors import ConfigError
+from detector.types import Attempt, OutboxEntry, Outcome
+
+if TYPE_CHECKING:
+    from detector.alerts.rendering import Rendering
+    from detector.config.sections import AppriseSink as Settings
+
+# What its plugins log of a failure may name tokens and addresses.
+logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+
+
+class AppriseSink:
+    """Sends to one service. All calls come from one thread.
+
+    The library says whether it was taken, not why not: whatever is not counts as an outage, and is tried again.
+    """
+
+    def __init__(self, settings: Settings, place: str, rendering: Rendering = bodies.text) -> None:
+        """Read the URL; ConfigError where the library can make nothing of it. `place` is the section's YAML path."""
+        self._name = settings.name
+        self.collapse = settings.collapse
+        self._timeout = settings.timeout
+        self._rendering = rendering
+        self._service = apprise.Apprise(asset=apprise.AppriseAsset(app_id="detector", async_mode=False))
+        # A thread, as no timeout of the library bounds a service that answers a byte a second.
+        self._under_way: Future[bool] | None = None
+        if not self._service.add(reveal(settings.url, f"{place}.url")) or len(self._service) != 1:
+            message = (
+                f"{place}.url: expected one URL as apprise has them, such as slack://..., mailto://... or json://... "
+                "(https://appriseit.com/services/)"
+            )
+            raise ConfigError(message)
+
+    @property
+    def name(self) -> str:
+        """The sink's name in metrics and logs."""
+        return self._name
+
+    def deliver(self, entry: OutboxEntry, attempt: int) -> Attempt:  # noqa: ARG002 - each attempt is the same
+        """Send once, within the timeout, whatever the service does."""
+        if self._under_way is not None and not self._under_way.done():
+            return Attempt(Outcome.RETRY, "timeout", "the service still holds the attempt before")
+        message = messages.read(entry)
+        text = self._rendering(entry).decode()
+        self._under_way = _in_a_thread(self._service, _title(message), text, _kind(message))
+        try:
+            taken = self._under_way.result(self._timeout)
+        except TimeoutError:
+            return Attempt(Outcome.RETRY, "timeout", f"the service did not answer in {self._timeout:g} s")
+        if not taken:
+            return Attempt(Outcome.RETRY, "not_taken", "the service did not take it, or could not be reached")
+        return Attempt(Outcome.DELIVERED, "ok")
+
+    def close(self) -> None:
+        """Nothing is kept between messages."""
+
+
+def _title(message: messages.Message) -> str:
+    what = "resolved" if not message.firing else message.severity
+    return f"{what}: " + " ".join(value for _, value in sorted(message.labels.items(), reverse=True))
+
+
+def _kind(message: messages.Message) -> apprise.NotifyType:
+    if not message.firing:
+        return apprise.NotifyType.SUCCESS
+    return apprise.NotifyType.FAILURE if message.severity == "critical" else apprise.NotifyType.WARNING
+
+
+def _in_a_thread(service: apprise.Apprise, title: str, body: str, kind: apprise.NotifyType) -> Future[bool]:
+    """Begin to send, on a thread that is left behind at exit."""
+    result: Future[bool] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(bool(service.notify(body=body, title=title, notify_type=kind)))
+        except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="apprise", daemon=True).start()
+    return result

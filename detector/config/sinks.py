@@ -1,0 +1,168 @@
+"""Where alerts go: the sinks, and the outbox in which messages wait for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, field_validator, model_validator
+
+from detector.config.connection import Tls
+from detector.config.section import Secret, Section
+from detector.config.units import NUMBER, Count, HttpUrl, Networks, Seconds, TopicName
+from detector.config.webhook import HeaderName, HeaderValue, SigningSecret
+
+T = TypeVar("T")
+
+BodyName = Literal["detector", "alertmanager"]
+"""A built-in body."""
+
+Concurrency = Annotated[int, Field(gt=0, le=64), NUMBER]
+"""Calls that may be under way at once."""
+
+
+Template = Annotated[str, Field(min_length=1)]
+"""A Jinja2 template."""
+
+
+def _one_template(section: T) -> T:
+    if getattr(section, "template", None) is not None and getattr(section, "template_file", None) is not None:
+        message = "give `template` or `template_file`, not both"
+        raise ValueError(message)
+    return section
+
+
+class WebhookSink(Section):
+    """Alerts by HTTP POST, signed as Standard Webhooks 1.0.0 has it."""
+
+    kind: Literal["webhook"] = "webhook"
+    """A webhook."""
+    name: str = "webhook"
+    """Its name in metrics and logs."""
+    url: HttpUrl
+    """Where to post."""
+    secrets: list[SigningSecret] = []
+    """Signing secrets (whsec_...), the newest first: a message is signed with each, so that they can be rotated.
+    Empty items are left out; without any, messages go unsigned."""
+    timeout: Seconds = 20.0
+    """How long one attempt may take."""
+    tls: Tls = Tls()
+    """TLS settings, used with an https URL."""
+    headers: dict[HeaderName, HeaderValue] = {}
+    """Further request headers, such as Authorization."""
+    allow_networks: Networks = []
+    """Networks, such as 10.0.0.0/8, that the URL may lead to although they are not on the public internet (loopback,
+    private and link-local addresses are refused else), as a list or as text with commas."""
+    concurrency: Concurrency = 1
+    """Calls that may be under way at once; whatever it is, messages of one incident keep their order."""
+    collapse: bool = False
+    """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
+    body: BodyName = "detector"
+    """What is posted: `detector`, the message as its JSON schema has it (`detector schema --help` tells them), or
+    `alertmanager`, as Alertmanager posts to its webhooks (format version 4)."""
+    template: Template | None = None
+    """Instead of a body: a Jinja2 template that makes what is sent."""
+    template_file: Path | None = None
+    """A file that holds the template."""
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _leave_out_absent(cls, given: object) -> object:
+        # `- ${OLD_SECRET:-}` is an empty item, so that rotation needs no change of the file.
+        return [item for item in given if item is not None] if isinstance(given, list) else given
+
+    _one = model_validator(mode="after")(_one_template)
+
+
+class AppriseSink(Section):
+    """Messages to a chat, a pager or a mailbox, through apprise."""
+
+    kind: Literal["apprise"] = "apprise"
+    """A service that apprise knows."""
+    name: str = "apprise"
+    """Its name in metrics and logs."""
+    url: Secret
+    """The service, with the tokens that it asks for, as apprise has it (https://appriseit.com/services/): a secret."""
+    timeout: Seconds = 20.0
+    """How long one attempt may take."""
+    collapse: bool = False
+    """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
+    template: Template | None = None
+    """A Jinja2 template of the text; left out: the summary, and a line for each incident."""
+    template_file: Path | None = None
+    """A file that holds the template."""
+    _one = model_validator(mode="after")(_one_template)
+
+
+class KafkaSink(Section):
+    """Alerts to a Kafka topic, keyed by entity."""
+
+    kind: Literal["kafka"] = "kafka"
+    """A Kafka topic."""
+    name: str = "kafka"
+    """Its name in metrics and logs."""
+    topic: TopicName
+    """The topic."""
+
+
+class StdoutSink(Section):
+    """Alerts as JSON lines on standard output."""
+
+    kind: Literal["stdout"] = "stdout"
+    """Standard output."""
+    name: str = "stdout"
+    """Its name in metrics and logs."""
+
+
+class AlertmanagerSink(Section):
+    """Alerts to Prometheus' Alertmanager, which groups, repeats, silences and inhibits them itself."""
+
+    kind: Literal["alertmanager"] = "alertmanager"
+    """An Alertmanager."""
+    name: str = "alertmanager"
+    """Its name in metrics and logs."""
+    url: HttpUrl
+    """Where it is, without /api/v2; one sink for each Alertmanager of a cluster."""
+    resend_interval: Seconds = 60.0
+    """An open incident is sent again after so much time; Alertmanager takes it for resolved when it has heard nothing
+    of it for four times as long."""
+    username: str | None = None
+    """User, where it asks for basic authentication."""
+    password: Secret | None = None
+    """That user's password."""
+    token: Secret | None = None
+    """A bearer token, where it asks for one instead."""
+    timeout: Seconds = 20.0
+    """How long one attempt may take."""
+    tls: Tls = Tls()
+    """TLS settings, used with an https URL."""
+    headers: dict[HeaderName, HeaderValue] = {}
+    """Further request headers."""
+    allow_networks: Networks = []
+    """Networks, such as 10.0.0.0/8, that the URL may lead to although they are not on the public internet (loopback,
+    private and link-local addresses are refused else), as a list or as text with commas."""
+    concurrency: Concurrency = 1
+    """Calls that may be under way at once; whatever it is, messages of one incident keep their order."""
+    collapse: bool = False
+    """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> AlertmanagerSink:
+        if (self.username is None) != (self.password is None):
+            message = "give `username` and `password`, or neither"
+            raise ValueError(message)
+        given = {name.lower() for name in self.headers}
+        if (self.username is not None) + (self.token is not None) + ("authorization" in given) > 1:
+            message = "give `username` and `password`, or `token`, or a header Authorization, not more than one of them"
+            raise ValueError(message)
+        return self
+
+
+Sink = Annotated[WebhookSink | AlertmanagerSink | AppriseSink | KafkaSink | StdoutSink, Field(discriminator="kind")]
+
+
+class Outbox(Section):
+    """Where alerts wait for their delivery."""
+
+    max_alerts: Count = 100_000
+    """Alerts of one partition that may wait for one sink; beyond, reading waits for the receiver."""

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from detector.alerts.alertmanager import AlertmanagerSink
+from detector.config import sections
+from detector.errors import ConfigError
+from detector.types import Alert, Attempt, OutboxEntry, Outcome, Reason, Severity
+from tests.support.alerts import alert, ended, entry_of, risen
+from tests.support.receiver import LOOPBACK, Answer, Receiver, Request
+
+NOW = alert().time + 30.0
+LABELS = {"alertname": "DetectorAnomaly", "topic": "metrics", "entity": "host-7"}
+
+
+def deliver(url: str, entry: OutboxEntry, now: float = NOW, **settings: Any) -> Attempt:
+    given = sections.AlertmanagerSink.model_validate({"url": url, "allow_networks": LOOPBACK, **settings})
+    sink = AlertmanagerSink(given, "sinks[0]", lambda: now)
+    try:
+        return sink.deliver(entry, 1)
+    finally:
+        sink.close()
+
+
+def posted(told: Alert, **settings: Any) -> list[dict[str, Any]]:
+    with Receiver() as receiver:
+        assert deliver(receiver.url, entry_of("alertmanager", told), **settings).outcome is Outcome.DELIVERED
+        (request,) = receiver.requests
+    assert request.path == "/alerts/api/v2/alerts"
+    alerts: list[dict[str, Any]] = json.loads(request.body)
+    return alerts
+
+
+def times(posted: dict[str, Any]) -> tuple[float, float]:
+    start, end = (datetime.fromisoformat(posted[name]).timestamp() for name in ("startsAt", "endsAt"))
+    return start, end
+
+
+def test_what_fires_ends_four_intervals_ahead() -> None:
+    (one,) = posted(alert(), resend_interval="30s")
+    assert one["labels"] == LABELS | {"severity": "warning"}
+    assert times(one) == (alert().time, NOW + 120.0)
+
+
+def test_sent_again_it_ends_later() -> None:
+    again = entry_of("alertmanager", alert())._replace(id=alert().id + "-again", kind="resend")
+    with Receiver() as receiver:
+        deliver(receiver.url, again, now=NOW + 300.0)
+        (one,) = json.loads(receiver.requests[0].body)
+    assert times(one) == (alert().time, NOW + 300.0 + 240.0)
+
+
+def test_what_is_resolved_ends_now() -> None:
+    (one,) = posted(ended(Reason.RECOVERED), now=NOW + 720.0)
+    assert one["labels"] == LABELS | {"severity": "warning"}
+    assert times(one) == (alert().time, NOW + 720.0)
+
+
+def test_when_the_severity_rises_the_old_labels_are_resolved_in_the_same_post() -> None:
+    new, old = posted(risen())
+    assert new["labels"] == LABELS | {"severity": "critical"}
+    assert times(new) == (alert().time, NOW + 240.0)
+    assert old["labels"] == LABELS | {"severity": "warning"}
+    assert times(old) == (alert().time, NOW)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        alert(severity=Severity.CRITICAL),
+        risen(reason=Reason.REPEAT),
+        ended(Reason.RECOVERED, severity=Severity.CRITICAL),
+    ],
+    ids=["open", "repeat", "resolve"],
+)
+def test_nothing_else_is_resolved_beside_it(told: Alert) -> None:
+    (one,) = posted(told)
+    assert one["labels"]["severity"] == "critical"
+
+
+def test_an_event_time_ahead_of_the_clock_starts_now() -> None:
+    (one,) = posted(ended(Reason.RECOVERED), now=alert().time - 1000.0)
+    assert times(one) == (alert().time - 1000.0, alert().time - 1000.0)
+
+
+def test_values_stand_in_annotations() -> None:
+    (one,) = posted(alert())
+    assert one["annotations"] == {
+        "summary": json.loads(entry_of("x", alert()).body)["summary"],
+        "incident": alert().incident.id,
+        "position": "metrics/3/17",
+        "events": "1",
+        "duration_seconds": "0",
+        "peak_score": "4.0",
+        "peak_rate": "1 in 10,000",
+        "score": "4.0",
+        "rate": "1 in 10,000",
+        "features": "cpu 97.1 (expected 31.2), 83 % of the distance; load 3.5 (expected 1.25), 17 % of the distance",
+    }
+
+
+def test_without_an_entity_the_partition_tells_incidents_apart() -> None:
+    (one,) = posted(alert(entity=None))
+    assert one["labels"] == {
+        "alertname": "DetectorAnomaly",
+        "topic": "metrics",
+        "partition": "3",
+        "severity": "warning",
+    }
+
+
+def asked_with(**settings: Any) -> Request:
+    with Receiver() as receiver:
+        deliver(receiver.url, entry_of("alertmanager", alert()), **settings)
+        return receiver.requests[0]
+
+
+def test_it_logs_in_as_it_is_told(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hunter2\n")
+    basic = asked_with(username="alice", password="a:b").headers["authorization"]
+    assert basic == "Basic " + base64.b64encode(b"alice:a:b").decode()
+    assert asked_with(token={"file": tmp_path / "token"}).headers["authorization"] == "Bearer hunter2"
+    assert asked_with(headers={"X-Scope-OrgID": "team"}).headers["x-scope-orgid"] == "team"
+    assert "authorization" not in asked_with().headers
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"username": "alice"},
+        {"password": "hunter2"},
+        {"username": "alice", "password": "hunter2", "token": "hunter2"},
+        {"token": "hunter2", "headers": {"Authorization": "hunter2"}},
+    ],
+    ids=["user alone", "password alone", "both ways", "token and header"],
+)
+def test_half_an_identity_or_two_are_no_configuration(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="give `username` and `password`") as told:
+        sections.AlertmanagerSink.model_validate({"url": "http://127.0.0.1:9", **settings})
+    assert "hunter2" not in "".join(error["msg"] for error in told.value.errors())
+
+
+def test_what_cannot_be_used_is_told_at_start() -> None:
+    with pytest.raises(ConfigError, match=r"^sinks\[0\]\.token\.file: /no/such/file"):
+        asked_with(token={"file": "/no/such/file"})
+
+
+def test_a_receiver_that_leads_inside_is_not_connected_to() -> None:
+    with Receiver() as receiver:
+        attempt = deliver(receiver.url, entry_of("alertmanager", alert()), allow_networks=[])
+        assert receiver.requests == []
+    assert (attempt.outcome, attempt.code) == (Outcome.RETRY, "not_allowed")
+
+
+def test_what_it_refuses_is_told_with_its_words() -> None:
+    with Receiver(Answer(400, body=b"bad token hunter2")) as receiver:
+        attempt = deliver(receiver.url, entry_of("alertmanager", alert()), token="hunter2")
+    assert (attempt.outcome, attempt.code) == (Outcome.REFUSED, "400")
+    assert attempt.detail.endswith("answered 400: bad token (not shown)")

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+
+from detector.alerts import bodies
+from detector.alerts.alertmanager_format import fingerprint
+from detector.types import Reason
+from tests.support.alerts import alert, ended, entry_of
+
+# The fields of Alertmanager's webhook, by its documentation ("version": "4") and its source (notify/webhook, template).
+OUTER = {
+    "version",
+    "groupKey",
+    "truncatedAlerts",
+    "status",
+    "receiver",
+    "groupLabels",
+    "commonLabels",
+    "commonAnnotations",
+    "externalURL",
+    "alerts",
+}
+INNER = {"status", "labels", "annotations", "startsAt", "endsAt", "generatorURL", "fingerprint"}
+LABELS = {"alertname": "DetectorAnomaly", "topic": "metrics", "entity": "host-7", "severity": "warning"}
+
+
+def test_the_detectors_own_body_is_what_the_outbox_holds() -> None:
+    assert bodies.detector(entry_of("webhook", alert())) == entry_of("webhook", alert()).body
+
+
+def test_an_alert_that_fires_is_what_alertmanager_would_post() -> None:
+    body = json.loads(bodies.alertmanager(entry_of("webhook", alert()), "hook"))
+    assert body.keys() == OUTER
+    (one,) = body["alerts"]
+    assert one.keys() == INNER
+    assert (body["version"], body["receiver"], body["status"], body["truncatedAlerts"]) == ("4", "hook", "firing", 0)
+    assert body["groupKey"] == '{}:{entity="host-7", topic="metrics"}'
+    assert body["groupLabels"] == {"topic": "metrics", "entity": "host-7"}
+    assert body["commonLabels"] == one["labels"] == LABELS
+    assert body["commonAnnotations"] == one["annotations"]
+    assert (one["status"], one["startsAt"], one["endsAt"]) == (
+        "firing",
+        "2026-11-23T06:05:22.250000Z",
+        "0001-01-01T00:00:00Z",
+    )
+    assert one["fingerprint"] == fingerprint(LABELS)
+
+
+def test_one_that_is_resolved_has_an_end() -> None:
+    body = json.loads(bodies.alertmanager(entry_of("webhook", ended(Reason.RECOVERED)), "hook"))
+    (one,) = body["alerts"]
+    assert (body["status"], one["status"], one["endsAt"]) == ("resolved", "resolved", "2026-11-23T06:17:22.250000Z")
+
+
+def test_another_attempt_makes_the_same_bytes() -> None:
+    entry = entry_of("webhook", alert())
+    assert bodies.alertmanager(entry, "hook") == bodies.alertmanager(entry, "hook")
+
+
+def test_the_fingerprint_is_alertmanagers_own() -> None:
+    # From prometheus/common, model/labelset_test.go and fnv: the empty set is FNV-1a's offset.
+    assert fingerprint({}) == "cbf29ce484222325"
+
+
+def test_a_text_for_people_is_the_summary() -> None:
+    entry = entry_of("chat", alert())
+    assert bodies.text(entry).decode() == json.loads(entry.body)["summary"]

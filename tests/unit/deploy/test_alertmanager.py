@@ -1,0 +1,71 @@
+"""The shipped configuration of Alertmanager: valid, and a real one that runs with it does what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from detector.alerts.alertmanager import AlertmanagerSink
+from detector.alerts.alertmanager_format import fingerprint
+from detector.config import sections
+from detector.types import OutboxEntry, Outcome, Reason, Severity
+from tests.support.alertmanager import SHIPPED, Alertmanager, alertmanager, amtool
+from tests.support.alerts import absence, alert, ended, entry_of, risen
+from tests.support.broker import wait_until
+from tests.support.receiver import LOOPBACK
+
+WHOSE = {"alertname": "DetectorAnomaly", "topic": "metrics", "entity": "host-7"}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alertmanager]:
+    with alertmanager(tmp_path_factory.mktemp("alertmanager") / "run") as started:
+        yield started
+
+
+@pytest.fixture
+def sink(running: Alertmanager) -> Iterator[AlertmanagerSink]:
+    settings = sections.AlertmanagerSink.model_validate({"url": running.url, "allow_networks": LOOPBACK})
+    made = AlertmanagerSink(settings, "sinks[0]")
+    yield made
+    made.close()
+
+
+def post(sink: AlertmanagerSink, entry: OutboxEntry) -> None:
+    attempt = sink.deliver(entry, 1)
+    assert attempt.outcome is Outcome.DELIVERED, attempt
+
+
+def test_the_shipped_configuration_is_valid() -> None:
+    assert "SUCCESS" in amtool("check-config", str(SHIPPED))
+
+
+def test_an_incident_appears_rises_and_resolves(running: Alertmanager, sink: AlertmanagerSink) -> None:
+    post(sink, entry_of("alertmanager", alert()))
+    wait_until(lambda: running.labels() == [WHOSE | {"severity": "warning"}], "the alert to be there")
+    (shown,) = running.alerts()
+    assert shown["annotations"]["summary"].startswith("host-7: cpu 97.1 (expected 31.2)")
+    assert shown["fingerprint"] == fingerprint(shown["labels"])
+    post(sink, entry_of("alertmanager", risen()))
+    wait_until(lambda: running.labels() == [WHOSE | {"severity": "critical"}], "the critical one in its place")
+    post(sink, entry_of("alertmanager", ended(Reason.RECOVERED, severity=Severity.CRITICAL)))
+    wait_until(lambda: running.labels() == [], "it to be over")
+
+
+def test_what_is_silenced_there_stays_known_there(running: Alertmanager, sink: AlertmanagerSink) -> None:
+    running.amtool("silence", "add", "entity=host-7", "--comment=test", "--author=test")
+    post(sink, entry_of("alertmanager", alert()))
+    wait_until(lambda: [a["status"]["state"] for a in running.alerts()] == ["suppressed"], "it to be silenced")
+    post(sink, entry_of("alertmanager", ended(Reason.RECOVERED)))
+    wait_until(lambda: running.labels() == [], "it to be over")
+
+
+def test_an_absence_of_many_is_told_of_their_partition(running: Alertmanager, sink: AlertmanagerSink) -> None:
+    post(sink, entry_of("alertmanager", absence("host-1", "host-2", count=2)))
+    labels = {"alertname": "DetectorAbsence", "topic": "metrics", "partition": "3", "severity": "warning"}
+    wait_until(lambda: running.labels() == [labels], "the absence to be there")
+    (shown,) = running.alerts()
+    assert shown["annotations"]["absent"] == "host-1, host-2"
+    post(sink, entry_of("alertmanager", absence("host-1", "host-2", count=2, reason=Reason.RETURNED)))
+    wait_until(lambda: running.labels() == [], "it to be over")
