@@ -78,7 +78,8 @@ def test_an_unknown_kind_names_the_kinds() -> None:
 
 def test_a_missing_kind_names_the_kinds() -> None:
     assert refused(SMALLEST + "sinks:\n  - url: http://a/\n") == [
-        "config.yaml:7: sinks[0]: `kind` is missing, expected one of `webhook`, `kafka`, `stdout`"
+        "config.yaml:7: sinks[0]: `kind` is missing, expected one of `webhook`, `alertmanager`, "
+        "`apprise`, `kafka`, `stdout`"
     ]
 
 
