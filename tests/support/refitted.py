@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,14 +12,14 @@ from detector.config.detection import Detection
 from detector.models.partition import PartitionModel
 from detector.models.window import WindowLimits
 from detector.owned import Owned
-from detector.protocols import Decoder
 from detector.refit.limits import Limits
 from detector.refit.record import Record
 from detector.refit.values import Parameters
 from detector.refitting import Plan, Refitting
 from detector.store.memory import MemoryStore
 from detector.telemetry.clock import SystemClock
-from detector.types import ControlKind, ControlRecord, Float64, Partition, Position
+from detector.types import ControlKind, ControlRecord, Decoded, Float64, Partition, Position
+from tests.support.broker import wait_until
 from tests.support.models import PARTITION, DictStore, programs, rows, small
 
 CENTRES = np.array([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 3.0, -5.0], [0.0, 9.0, -3.0, 5.0]])
@@ -75,7 +74,7 @@ class Refitted:
             position=Position(0),
             through=Position(0),
             through_block=0,
-            decoders=_no_decoder,
+            decoders=lambda _: _NoDecoder(),
             fingerprint="test",
             letters_to_topic=False,
         )
@@ -106,16 +105,25 @@ class Refitted:
         self.at += count
         return progress.distance.tobytes() + progress.score.tobytes() + progress.flagged.tobytes()
 
-    def until(self, done: Callable[[], bool], rows_a_turn: int = 0, weights: list[float] | None = None) -> None:
-        """Turn until a condition holds, with so many rows each time."""
-        deadline = time.monotonic() + 120
-        while not done():
-            assert time.monotonic() < deadline, "it does not come to that"
+    def until(self, done: Callable[[], bool]) -> None:
+        """Turn until a condition holds that the refit's process brings about."""
+
+        def turned() -> bool:
+            if not done():
+                self.refitting.turn()
+            return done()
+
+        wait_until(turned, "what the refit should come to", 120.0)
+
+    def feed_until(self, done: Callable[[], bool], weights: list[float] | None = None) -> None:
+        """Turn, with a block of rows each time, until a condition holds that rows bring about."""
+        for _ in range(1000):
+            if done():
+                return
             self.refitting.turn()
-            if rows_a_turn:
-                self.feed(rows_a_turn, weights=weights)
-            else:
-                time.sleep(0.02)
+            self.feed(64, weights=weights)
+        message = "1,000 blocks did not bring it about"
+        raise AssertionError(message)
 
     def save(self) -> Saved:
         """Take a checkpoint."""
@@ -130,7 +138,7 @@ class Refitted:
         """Refit, and let rows come until a decision is there."""
         self.refitting.request(self.owned)
         self.until(lambda: self.state() not in {"asked", "running"})
-        self.until(lambda: self.state() == "idle", rows_a_turn=64, weights=weights)
+        self.feed_until(lambda: self.state() == "idle", weights)
 
     def close(self) -> None:
         """Give everything up."""
@@ -144,7 +152,10 @@ def stream(start: int, count: int, seed: int = 0, weights: list[float] | None = 
     return CENTRES[rng.choice(3, count, p=weights or [0.5, 0.3, 0.2])] + rng.normal(0, 1, (count, 4))
 
 
-def _no_decoder(detection: Detection) -> Decoder:
-    """Nothing is decoded: rows come as they are."""
-    del detection
-    return None  # type: ignore[return-value]
+class _NoDecoder:
+    """Rows come as they are; records there are none."""
+
+    def decode(self, records: Sequence[object]) -> Decoded:
+        """Refuse."""
+        message = f"rows come as they are, and yet {len(records)} records did"
+        raise AssertionError(message)

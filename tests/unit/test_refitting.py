@@ -96,7 +96,7 @@ def test_a_candidate_without_a_decision_begins_its_shadow_anew_after_a_restart()
     with running(Refitted(store=one.stores, saved=saved)) as again:
         again.refitting.turn()
         assert again.state() == "shadow"
-        again.until(lambda: again.state() == "idle", rows_a_turn=64)
+        again.feed_until(lambda: again.state() == "idle")
         assert kinds(again)[-1] is ControlKind.DECISION
 
 

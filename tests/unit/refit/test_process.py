@@ -16,6 +16,7 @@ from detector.refit.fitting import fit
 from detector.refit.limits import Limits
 from detector.refit.process import Ended, Failure, Process
 from detector.refit.values import Parameters, Window
+from tests.support.broker import wait_until
 
 KMEANS = Parameters("kmeans", k=3)
 
@@ -26,11 +27,14 @@ def window(rows: int = 300, features: int = 4, seed: int = 0) -> Window:
 
 
 def end_of(process: Process) -> Ended:
-    deadline = time.monotonic() + 120
-    while (ended := process.ended()) is None:
-        assert time.monotonic() < deadline, "the process neither ended nor was killed"
-        time.sleep(0.02)
-    return ended
+    found: list[Ended] = []
+
+    def ended() -> bool:
+        found.extend(filter(None, [process.ended()]))
+        return bool(found)
+
+    wait_until(ended, "the end of the process, by itself or by its limits", 120.0)
+    return found[0]
 
 
 def test_the_process_answers_what_fit_returns() -> None:
