@@ -38,6 +38,10 @@ class Board:
     panels: Sequence[Panel]
 
 
+def _gauge(title: str, description: str, metric: str, by: str = "instance") -> Panel:
+    return Panel(title, description, "short", [Query(f"sum by ({by}) (detector_{metric}{{{ON}}})", f"{{{{{by}}}}}")])
+
+
 def _rate(metric: str, by: str, where: str = ON) -> str:
     return f"sum by ({by}) (rate(detector_{metric}{{{where}}}[$__rate_interval]))"
 
@@ -133,12 +137,7 @@ PIPELINE = Board(
             "bytes",
             [Query(f"detector_checkpoint_bytes{{{ON}}}", "{{instance}}")],
         ),
-        Panel(
-            "Messages that wait for a receiver",
-            "Alerts in the outbox, by sink.",
-            "short",
-            [Query(f"sum by (sink) (detector_outbox_alerts{{{ON}}})", "{{sink}}")],
-        ),
+        _gauge("Messages that wait for a receiver", "Alerts in the outbox, by sink.", "outbox_alerts", "sink"),
         Panel(
             "How long has the oldest message waited?",
             "0 where none waits.",
@@ -189,11 +188,11 @@ DETECTION = Board(
     "detector: detection",
     "What is out of the ordinary, and how often?",
     [
-        Panel(
+        _gauge(
             "Open incidents",
             "One fault of an entity is one incident; by its severity now.",
-            "short",
-            [Query(f"sum by (severity) (detector_incidents_open{{{ON}}})", "{{severity}}")],
+            "incidents_open",
+            "severity",
         ),
         Panel(
             "Is the budget kept?",
@@ -241,24 +240,9 @@ DETECTION = Board(
             "cps",
             [Query(_rate("alerts_suppressed_total", "reason"), "{{reason}}")],
         ),
-        Panel(
-            "Entities in memory",
-            "Those not seen for a while are in the store alone.",
-            "short",
-            [Query(f"sum by (instance) (detector_entities_active{{{ON}}})", "{{instance}}")],
-        ),
-        Panel(
-            "Entities warming up",
-            "They have not learned enough rows to alert.",
-            "short",
-            [Query(f"sum by (instance) (detector_entities_warming_up{{{ON}}})", "{{instance}}")],
-        ),
-        Panel(
-            "Absent entities",
-            "They used to speak and have stopped.",
-            "short",
-            [Query(f"sum by (instance) (detector_entities_absent{{{ON}}})", "{{instance}}")],
-        ),
+        _gauge("Entities in memory", "Those not seen for a while are in the store alone.", "entities_active"),
+        _gauge("Entities warming up", "They have not learned enough rows to alert.", "entities_warming_up"),
+        _gauge("Absent entities", "They used to speak and have stopped.", "entities_absent"),
         Panel(
             "Partitions without records",
             "Time without any record while the daemon waited for nothing else.",
@@ -278,12 +262,7 @@ MODEL = Board(
     "detector: model",
     "What has it learned, and is that still so?",
     [
-        Panel(
-            "Centroids",
-            "Centroids with mass, over all entities in memory.",
-            "short",
-            [Query(f"sum by (instance) (detector_centroids_active{{{ON}}})", "{{instance}}")],
-        ),
+        _gauge("Centroids", "Centroids with mass, over all entities in memory.", "centroids_active"),
         Panel(
             "Dead centroids placed anew",
             "Many for long: more centroids than the data have clusters.",
@@ -296,11 +275,8 @@ MODEL = Board(
             "short",
             _quantiles("anomaly_score"),
         ),
-        Panel(
-            "Rows in quarantine",
-            "Far out, and not learned until they turn out dense and lasting.",
-            "short",
-            [Query(f"sum by (instance) (detector_rows_quarantined{{{ON}}})", "{{instance}}")],
+        _gauge(
+            "Rows in quarantine", "Far out, and not learned until they turn out dense and lasting.", "rows_quarantined"
         ),
         Panel(
             "What became a new normal?",
@@ -308,12 +284,7 @@ MODEL = Board(
             "cps",
             [Query(_rate("promotions_total", "instance"), "{{instance}}")],
         ),
-        Panel(
-            "How do entities learn?",
-            "Entities in memory by their learning mode.",
-            "short",
-            [Query(f"sum by (mode) (detector_entities_learning{{{ON}}})", "{{mode}}")],
-        ),
+        _gauge("How do entities learn?", "Entities in memory by their learning mode.", "entities_learning", "mode"),
         Panel(
             "Age of the model",
             "Event time since the oldest version in force began.",

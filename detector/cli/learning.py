@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked
+from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked, partitions_of, show
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
@@ -53,13 +52,9 @@ def set_(  # noqa: PLR0913 - the options of a command
         raise typer.BadParameter(message)
     pattern, mode = ("*", words[0]) if everything else words
     payload = {"pattern": pattern, "mode": mode, "partition": partition}
-    answers = asked("learning set", payload, store=store, config=config, seconds=timeout)
-    told = [each for answer in answers for each in answer.result["partitions"]]
-    if as_json:
-        typer.echo(json.dumps({"pattern": pattern, "mode": mode, "partitions": told}))
-        return
-    for each in told:
-        typer.echo(f"{each['partition']}: {pattern} {mode}, from block {each['at_block']:,} on")
+    told = partitions_of(asked("learning set", payload, store=store, config=config, seconds=timeout))
+    lines = (f"{each['partition']}: {pattern} {mode}, from block {each['at_block']:,} on" for each in told)
+    show({"pattern": pattern, "mode": mode, "partitions": told}, lines, as_json=as_json)
 
 
 @app.command("list")
@@ -74,18 +69,17 @@ def list_(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Show what configuration and operators say of learning, and how many entities in memory have which mode."""
     payload = {"entity": entity, "partition": partition}
-    answers = asked("learning list", payload, store=store, config=config, seconds=timeout)
-    listed = [each for answer in answers for each in answer.result["partitions"]]
-    if as_json:
-        typer.echo(json.dumps({"partitions": listed}))
-        return
-    for each in listed:
-        typer.echo(each["partition"])
-        for name, text in _lines(each):
-            typer.echo(f"  {name:<14} {text}")
+    listed = partitions_of(asked("learning list", payload, store=store, config=config, seconds=timeout))
+    show({"partitions": listed}, (line for each in listed for line in _lines(each)), as_json=as_json)
 
 
-def _lines(listed: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _lines(listed: dict[str, Any]) -> Iterator[str]:
+    yield listed["partition"]
+    for name, text in _facts(listed):
+        yield f"  {name:<14} {text}"
+
+
+def _facts(listed: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if "entity" in listed:
         entity = listed["entity"]
         yield entity["name"], entity["mode"] if entity["known"] else f"{entity['mode']}, but not known yet"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from detector.control.wire import Answer
 
 StoreFolder = Annotated[
@@ -29,6 +32,17 @@ def asked(
     from detector.control.asking import ask  # noqa: PLC0415 - `--help` needs none of it
 
     return ask(folder(store, config), command, payload, seconds=seconds)
+
+
+def partitions_of(answers: list[Answer]) -> list[dict[str, Any]]:
+    """Return what the daemons answered, partition by partition."""
+    return [each for answer in answers for each in answer.result["partitions"]]
+
+
+def show(document: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """Print an answer: the document for programs, or the lines for people."""
+    for line in [json.dumps(document)] if as_json else lines:
+        typer.echo(line)
 
 
 def folder(store: Path | None, config: Path) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked
+from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked, partitions_of, show
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
@@ -53,15 +52,8 @@ def refit(  # noqa: PLR0913 - options of a command
         while any(each["state"] != "idle" for each in _listed(partition, store, config, timeout)):
             time.sleep(_LOOK_SECONDS)
     listed = [each for each in _listed(partition, store, config, timeout) if wait and each["partition"] in names]
-    if as_json:
-        typer.echo(json.dumps({"asked": names, "partitions": listed}))
-        return
-    typer.echo(f"asked for a refit of {', '.join(names)}")
-    for each in listed:
-        last = each["history"][-1] if each["history"] else {}
-        typer.echo(
-            f"{each['partition']}: {last.get('why', 'no candidate came of it; the log of the daemon tells why')}"
-        )
+    lines = [f"asked for a refit of {', '.join(names)}", *map(_outcome, listed)]
+    show({"asked": names, "partitions": listed}, lines, as_json=as_json)
 
 
 @app.command("list")
@@ -75,12 +67,7 @@ def list_(
 ) -> None:
     """List the versions of each model, its candidates, what was decided and why, and what refits found in hindsight."""
     partitions = _listed(partition, store, config, timeout)
-    if as_json:
-        typer.echo(json.dumps({"partitions": partitions}))
-        return
-    for each in partitions:
-        for line in _lines(each):
-            typer.echo(line)
+    show({"partitions": partitions}, (line for each in partitions for line in _lines(each)), as_json=as_json)
 
 
 @app.command()
@@ -96,20 +83,8 @@ def diff(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Compare two versions: how far the centroids moved, in standard deviations, and what distance became usual."""
     asking = {"partition": partition, "before": before, "after": after}
-    answers = asked("model diff", asking, store=store, config=config, seconds=timeout)
-    partitions = [each for answer in answers for each in answer.result["partitions"]]
-    if as_json:
-        typer.echo(json.dumps({"partitions": partitions}))
-        return
-    for each in partitions:
-        typer.echo(f"{each['partition']}: version {each['before']} against {each['after']}")
-        for entity in each["entities"]:
-            (had, has), (was, now) = entity["centroids"], entity["usual_distance"]
-            typer.echo(
-                f"  {entity['entity'] or 'the partition'}: {had} centroids, then {has}; moved "
-                f"{entity['moved_mean']:.2f} on average, {entity['moved_most']:.2f} at most; distance that 5 % exceed "
-                f"{was:.2f}, then {now:.2f}"
-            )
+    partitions = partitions_of(asked("model diff", asking, store=store, config=config, seconds=timeout))
+    show({"partitions": partitions}, (line for each in partitions for line in _differences(each)), as_json=as_json)
 
 
 @app.command()
@@ -125,15 +100,28 @@ def rollback(  # noqa: PLR0913 - options of a command
     """Put an earlier version in force again, from the next block on; it gets a number of its own."""
     asking = {"partition": partition, "to": version}
     (answer,) = (each.result for each in asked("model rollback", asking, store=store, config=config, seconds=timeout))
-    if as_json:
-        typer.echo(json.dumps(answer))
-    else:
-        typer.echo(f"{answer['partition']}: version {version} is in force again from block {answer['at_block']:,} on")
+    line = f"{answer['partition']}: version {version} is in force again from block {answer['at_block']:,} on"
+    show(answer, [line], as_json=as_json)
 
 
 def _listed(partition: str | None, store: Any, config: Any, seconds: float) -> list[dict[str, Any]]:
-    answers = asked("model list", {"partition": partition}, store=store, config=config, seconds=seconds)
-    return [each for answer in answers for each in answer.result["partitions"]]
+    return partitions_of(asked("model list", {"partition": partition}, store=store, config=config, seconds=seconds))
+
+
+def _outcome(each: dict[str, Any]) -> str:
+    last = each["history"][-1] if each["history"] else {}
+    return f"{each['partition']}: {last.get('why', 'no candidate came of it; the log of the daemon tells why')}"
+
+
+def _differences(each: dict[str, Any]) -> Iterator[str]:
+    yield f"{each['partition']}: version {each['before']} against {each['after']}"
+    for entity in each["entities"]:
+        (had, has), (was, now) = entity["centroids"], entity["usual_distance"]
+        yield (
+            f"  {entity['entity'] or 'the partition'}: {had} centroids, then {has}; moved "
+            f"{entity['moved_mean']:.2f} on average, {entity['moved_most']:.2f} at most; distance that 5 % exceed "
+            f"{was:.2f}, then {now:.2f}"
+        )
 
 
 def _lines(each: dict[str, Any]) -> Iterator[str]:
