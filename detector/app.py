@@ -29,10 +29,11 @@ from detector.observing import Observing
 from detector.operating import LearningModes
 from detector.ownership import Load, Ownership
 from detector.pipeline import Observer, Pipeline
-from detector.protocols import Clock, Decoder, Source
+from detector.protocols import Clock, Decoder, Prepared, Source
 from detector.refit.record import Record, write
 from detector.refit_commands import RefitCommands
 from detector.refitting import Plan, Refitting
+from detector.reloading import Reader, Reloading
 from detector.service import Service, Signals
 from detector.sources.computer import ComputerSource
 from detector.sources.file import FileSource
@@ -48,6 +49,7 @@ from detector.telemetry.health import BlockReason, Health
 from detector.telemetry.metrics import Metrics
 from detector.telemetry.supervisor import Supervisor
 from detector.types import Partition
+from detector.web.reload import Reload
 from detector.web.server import WebServer
 
 log = structlog.get_logger(__name__)
@@ -55,13 +57,19 @@ log = structlog.get_logger(__name__)
 # Together with a poll (3 s) and a commit (2 s) that a broker leaves unanswered, well within a process manager's 10 s.
 _DRAIN_SECONDS = 2.0
 _CLOSE_SECONDS = 1.0
+_RELOAD_SECONDS = 30.0
+"""How long an HTTP request for a reload waits for its turn."""
 
 
-def run(config: sections.Config) -> int:
-    """Run the daemon until SIGTERM, SIGINT or the end of its source; returns the exit status."""
+def run(config: sections.Config, read: Callable[[], sections.Config]) -> int:
+    """Run the daemon until SIGTERM, SIGINT or the end of its source; returns the exit status.
+
+    At SIGHUP, or when it is asked, it takes what `read` returns in the place of `config`, as far as that can be.
+    """
     logs.configure(config.log)
-    signals, supervisor = Signals(), Supervisor()
-    with signals.caught(), daemon(config, waiting=supervisor.turned) as built:
+    signals, supervisor = Signals(reloads=True), Supervisor()
+    reader = Reader(read, signals.take_reload)
+    with signals.caught(), daemon(config, waiting=supervisor.turned, reader=reader) as built:
         supervisor.ready()
         built.service.run(lambda: signals.stop)
         supervisor.stopping()
@@ -84,30 +92,34 @@ class Daemon:
 
 
 @contextmanager
-def daemon(
+def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
     config: sections.Config,
     *,
     source: Source | None = None,
     clock: Clock | None = None,
     watch: Callable[[Observing], Observer] = lambda observing: observing,
     waiting: Callable[[], None] = lambda: None,
+    reader: Reader | None = None,
 ) -> Iterator[Daemon]:
     """Put a daemon together, and take it apart in order.
 
     What can be delivered at the end is; then the source gives its partitions up, so that all is saved and committed.
 
     `source` stands in for the configured one; `watch` may put an observer of its own in front of the metrics';
-    `waiting` is called about once a second.
+    `waiting` is called about once a second. Without `reader` the configuration stays as it is.
     """
     clock = clock or SystemClock()
     with ExitStack() as parts:
         metrics = Metrics()
         health = Health(metrics.blocked, clock.monotonic)
-        web = WebServer(config.http, metrics, health)
+        commands = Commands()
+        reload = Reload(partial(commands.ask, "reload", {}, _RELOAD_SECONDS), config.http)
+        web = WebServer(config.http, metrics, health, reload)
         if config.http.enabled:
             web.start()
             parts.callback(web.close)
         observing = Observing(metrics, clock.now)
+        observing.reloaded(successful=True)
         metrics.ask(health.age, partial(_disk, config.store.path))
         store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
         sinks = build_sinks.build(config, observing.template_failed)
@@ -154,16 +166,31 @@ def daemon(
             idle.look(list(ownership.owned.values()), ready=health.ready()[0])
             waiting()
 
-        commands = Commands()
-        commands.register("status", Status(config, ownership.owned, health, clock.now()).answer)
+        reloading = Reloading(
+            config,
+            reader or Reader(lambda: config),
+            ownership.reconfigure,
+            [
+                reload.prepare,
+                lambda new: Prepared(partial(logs.configure, new.log)),
+                lambda new: Prepared(partial(backlog.accept, new)),
+                lambda new: Prepared(partial(idle.accept, new.absence.idle_after)),
+            ],
+            observing,
+        )
+        commands.register("reload", reloading.answer)
+        commands.register("status", Status(lambda: reloading.config, ownership.owned, health, clock.now()).answer)
         modes = LearningModes(ownership.owned)
         commands.register("learning set", modes.say)
         commands.register("learning list", modes.tell)
         RefitCommands(refitting, ownership.owned, plan.parameters).register(commands)
         channel = Channel(config.store.path, commands, clock.monotonic)
-        service = Service(
-            pipeline, source, health, clock, waits=backlog.waits, survey=survey, commands=commands.run_pending
-        )
+
+        def asked() -> None:
+            reloading.turn()
+            commands.run_pending()
+
+        service = Service(pipeline, source, health, clock, waits=backlog.waits, survey=survey, commands=asked)
         source.start(ownership)
         parts.callback(source.close)
         channel.start()
@@ -236,11 +263,15 @@ class _Backlog:
     """What the daemon has to wait for before it may read on."""
 
     def __init__(self, config: sections.Config, ownership: Ownership, writer: Writer, delivery: Delivery) -> None:
-        self._alerts = config.outbox.max_alerts
-        self._letters = config.dead_letters.max_bytes
         self._ownership = ownership
         self._writer = writer
         self._delivery = delivery
+        self.accept(config)
+
+    def accept(self, config: sections.Config) -> None:
+        """Take the bounds of another configuration from now on."""
+        self._alerts = config.outbox.max_alerts
+        self._letters = config.dead_letters.max_bytes
 
     def waits(self) -> dict[BlockReason, str]:
         """Return what is waited for, with a line for people."""

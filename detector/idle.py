@@ -48,6 +48,10 @@ class Idle:
         self._tell = tell
         self._watched: dict[Partition, _Watched] = {}
 
+    def accept(self, after: float) -> None:
+        """Take another bound from now on."""
+        self._after = after
+
     def look(self, partitions: Sequence[Reading], *, ready: bool) -> None:
         """Look at all partitions of this worker; `ready` says that the daemon waits for nothing."""
         now = self._monotonic()

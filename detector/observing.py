@@ -152,6 +152,12 @@ class Observing:
         """Say in what share of rows a refit and the model agreed."""
         self._metrics.refit_agreement.labels(partition.topic, str(partition.number)).set(agreement)
 
+    def reloaded(self, *, successful: bool) -> None:
+        """Say what came of reading the configuration, at the start or since."""
+        self._metrics.config_last_reload_successful.set(successful)
+        if successful:
+            self._metrics.config_last_reload_success_timestamp_seconds.set(self._now())
+
     # --- the delivery's, on its threads
 
     def delivered(self, sink: str, code: str, seconds: float) -> None:

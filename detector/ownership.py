@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
 from detector.config.detection import Detection
-from detector.errors import NoRoomError, StoreFullError, StoreLockedError
+from detector.errors import NoRoomError, StoreError, StoreFullError, StoreLockedError
 from detector.models.absence import DEADLINE_BYTES
 from detector.models.partition import PartitionModel
 from detector.owned import Owned
@@ -131,6 +131,27 @@ class Ownership:
         for owned in self.owned.values():
             self._drain(owned)
 
+    def reconfigure(self, detection: Detection) -> dict[Partition, int]:
+        """Let another configuration take effect, at the next boundary of each partition; returns those boundaries.
+
+        Raises StoreFullError where there is no room for that. It is looked for beforehand, so that nothing has changed
+        then; where the room ended in between, the error names the partitions that have it already.
+        """
+        payload = detection.to_payload()
+        changing = {p: owned for p, owned in self.owned.items() if _configuration(owned.store.controls()) != payload}
+        if changing and self._writer.blocked is not None:
+            raise StoreFullError(self._writer.blocked)
+        told: dict[Partition, int] = {}
+        for partition, owned in changing.items():
+            try:
+                told[partition] = _configure(owned, payload)
+            except StoreError as error:
+                if told:
+                    error.args = (f"{error} (already changed: {', '.join(map(str, told))}; reload again)",)
+                raise
+        self._detection = detection
+        return told
+
     # --- taking over
 
     def _open(self, partition: Partition) -> PartitionStore:
@@ -175,7 +196,8 @@ class Ownership:
             letters_to_topic=self._letters_to_topic,
         )
         log.info("partition_assigned", partition=str(partition), reads_from=position, entities=len(owned.model.slots))
-        self._configure(owned, controls)
+        if _configuration(controls) != (payload := self._detection.to_payload()):
+            _configure(owned, payload)
         self._share(owned, facts.partitions)
         for other in self.owned.values():
             self._share(other, facts.partitions)
@@ -192,14 +214,6 @@ class Ownership:
             model.restore(saved.header, store.directory(), store.heads(DEADLINE_BYTES))
         model.control(controls[model.applied :])
         return model
-
-    def _configure(self, owned: Owned, controls: list[ControlRecord]) -> None:
-        """Let this daemon's configuration take effect at the next boundary, if it is another than the last one's."""
-        payload = self._detection.to_payload()
-        last = next(control for control in reversed(controls) if control.kind is ControlKind.CONFIGURATION)
-        if last.payload != payload:
-            record = owned.control(ControlKind.CONFIGURATION, payload)
-            log.info("configuration_changes", partition=str(owned.partition), at_block=record.boundary)
 
     def _share(self, owned: Owned, partitions: int) -> None:
         """Divide the alert budget by so many partitions from the next boundary on, if it is another number."""
@@ -237,3 +251,15 @@ class Ownership:
         owned.store.close()
         self._observer.left(owned.partition)
         self._observer.rebalanced()
+
+
+def _configuration(controls: Sequence[ControlRecord]) -> dict[str, Any]:
+    """Return the payload of the configuration that takes effect last."""
+    return next(control.payload for control in reversed(controls) if control.kind is ControlKind.CONFIGURATION)
+
+
+def _configure(owned: Owned, payload: dict[str, Any]) -> int:
+    """Let another configuration take effect at the next boundary; returns it."""
+    record = owned.control(ControlKind.CONFIGURATION, payload)
+    log.info("configuration_changes", partition=str(owned.partition), at_block=record.boundary)
+    return record.boundary

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from detector.types import (
     Attempt,
@@ -30,6 +30,18 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that never run backwards."""
+
+
+class Prepared(NamedTuple):
+    """A part's share in a reload, ready: neither of the two raises anything.
+
+    discard  undoes what was made for it, where nothing comes of the reload
+    changed  paths of what differs though the file reads the same: of what stands in files of their own
+    """
+
+    apply: Callable[[], None]
+    discard: Callable[[], None] = lambda: None
+    changed: Sequence[str] = ()
 
 
 class Assignment(Protocol):

@@ -49,20 +49,36 @@ class Turning(Protocol):
 
 
 class Signals:
-    """SIGTERM and SIGINT ask the loop to end; a second one ends the process at once."""
+    """SIGTERM and SIGINT ask the loop to end; a second one ends the process at once.
 
-    def __init__(self) -> None:
+    `reloads`: SIGHUP asks for a reload, and does not end the process any more.
+    """
+
+    def __init__(self, *, reloads: bool = False) -> None:
         self.stop = False
+        self._reloads = reloads
+        self._reload = False
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch both signals inside the block, and put the old handlers back behind it."""
+        """Catch the signals inside the block, and put the old handlers back behind it."""
         old = {number: signal.signal(number, self._asked) for number in (signal.SIGTERM, signal.SIGINT)}
+        if self._reloads:
+            old[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._asked_to_reload)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # one that came early was held back until now
         try:
             yield
         finally:
             for number, handler in old.items():
                 signal.signal(number, handler)
+
+    def take_reload(self) -> bool:
+        """Tell whether a reload was asked for since this was asked last."""
+        asked, self._reload = self._reload, False
+        return asked
+
+    def _asked_to_reload(self, _number: int, _frame: FrameType | None) -> None:
+        self._reload = True
 
     def _asked(self, number: int, _frame: FrameType | None) -> None:
         if self.stop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from detector.config.sections import Config
@@ -17,7 +17,9 @@ from detector.version import __version__
 class Status:
     """Answers the command `status`. `started` is in epoch seconds."""
 
-    def __init__(self, config: Config, owned: Mapping[Partition, Owned], health: Health, started: float) -> None:
+    def __init__(
+        self, config: Callable[[], Config], owned: Mapping[Partition, Owned], health: Health, started: float
+    ) -> None:
         self._config = config
         self._owned = owned
         self._health = health
@@ -26,14 +28,15 @@ class Status:
     def answer(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Return the state of things: of the daemon, and of each partition that it owns."""
         del payload  # nothing is asked for in particular
+        config = self._config()
         ready, blocked = self._health.ready()
         return {
             "version": __version__,
             "pid": os.getpid(),
             "started": self._started,
-            "store": str(self._config.store.path.absolute()),
-            "source": self._config.source.kind,
-            "preset": self._config.preset,
+            "store": str(config.store.path.absolute()),
+            "source": config.source.kind,
+            "preset": config.preset,
             "ready": ready,
             "blocked": {reason.value: detail for reason, detail in blocked.items()},
             "partitions": [_partition(owned) for _, owned in sorted(self._owned.items())],

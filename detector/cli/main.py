@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from detector.cli import bench, check, demo, learning, plot, refit, run, schema, state, status, version
+from detector.cli import bench, check, demo, learning, plot, refit, reload, run, schema, state, status, version
 from detector.errors import DetectorError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ def detector() -> None:
 
 
 app.command("run")(run.run)
+app.command("reload")(reload.reload)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
 app.command("schema")(schema.schema)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from detector.config.section import Section
+from detector.config.section import Secret, Section
 from detector.config.units import NUMBER, Bytes, Count, Seconds, TopicName
 
 
@@ -47,6 +47,9 @@ class Http(Section):
     """Port to listen on; 0 = any free one, told in the log."""
     enabled: bool = True
     """Whether to listen at all."""
+    reload_token: Secret | None = None
+    """Who is not on this machine may ask for a reload (POST /-/reload) with this as its bearer token; without it,
+    nobody elsewhere may."""
 
 
 class Log(Section):

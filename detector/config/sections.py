@@ -16,6 +16,7 @@ from detector.config.events import Events, Feature, Limits, Timestamp
 from detector.config.incidents import Incidents
 from detector.config.learning import Learning
 from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
+from detector.config.mute_times import MuteTime
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
 from detector.config.refit import Refit
 from detector.config.section import Secret, Section
@@ -47,6 +48,7 @@ __all__ = [
     "Limits",
     "Log",
     "Model",
+    "MuteTime",
     "Outbox",
     "Refit",
     "Registry",
@@ -103,6 +105,8 @@ class Config(Section):
     """Clustering anew, offline."""
     sinks: list[Sink] = [StdoutSink()]
     """Where alerts go."""
+    mute_times: list[MuteTime] = []
+    """Times in which incidents are not told to people."""
     outbox: Outbox = Outbox()
     """Where alerts wait for their delivery."""
     dead_letters: DeadLetters = DeadLetters()
@@ -139,5 +143,9 @@ class Config(Section):
         twice = {n for n in names if names.count(n) > 1}
         if twice:
             message = f"sink names must differ (and not be `dead_letters`); given twice: {', '.join(sorted(twice))}"
+            raise ValueError(message)
+        names = [mute_time.name for mute_time in self.mute_times]
+        if twice := {n for n in names if names.count(n) > 1}:
+            message = f"names of mute times must differ; given twice: {', '.join(sorted(twice))}"
             raise ValueError(message)
         return self

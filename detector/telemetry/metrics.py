@@ -166,6 +166,12 @@ class Metrics:
         self.checkpoint_last_success_timestamp_seconds = self._gauge(
             "checkpoint_last_success_timestamp_seconds", "When the last checkpoint was committed"
         )
+        self.config_last_reload_successful = self._gauge(
+            "config_last_reload_successful", "1 where the last reload (or the start) took the configuration, else 0"
+        )
+        self.config_last_reload_success_timestamp_seconds = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration in force was read"
+        )
         self.build_info = Info("detector_build", "The version that runs", registry=self.registry)
         self.build_info.info({"version": __version__, "python": platform.python_version()})
         prometheus_client.ProcessCollector(registry=self.registry)

@@ -1,4 +1,4 @@
-"""Metrics and health over HTTP, in one thread beside the pipeline."""
+"""Metrics, health and reload over HTTP, in one thread beside the pipeline."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -19,14 +20,15 @@ from detector.errors import DetectorError
 from detector.telemetry.health import HANG, Health
 from detector.telemetry.metrics import Metrics
 from detector.version import __version__
+from detector.web.reload import NOT_ALLOWED, Reload
 
 log = structlog.get_logger(__name__)
 
 _STOP_WITHIN = 5.0
 
 
-def application(metrics: Metrics, health: Health) -> Starlette:
-    """Return the ASGI application: `/metrics`, `/healthz`, `/readyz` and an index page."""
+def application(metrics: Metrics, health: Health, reload: Reload) -> Starlette:
+    """Return the ASGI application: `/metrics`, `/healthz`, `/readyz`, `/-/reload` and an index page."""
 
     async def index(_: Request) -> Response:
         links = "".join(f'<li><a href="{path}">{path}</a></li>' for path in ("/metrics", "/healthz", "/readyz"))
@@ -46,19 +48,26 @@ def application(metrics: Metrics, health: Health) -> Starlette:
         ready, reasons = health.ready()
         return JSONResponse({"ready": ready, "reasons": reasons}, status_code=200 if ready else 503)
 
+    async def ask_for_reload(request: Request) -> Response:
+        if not reload.allowed(request.client.host if request.client else "", request.headers.get("authorization", "")):
+            return JSONResponse({"error": NOT_ALLOWED}, status_code=403)
+        status, answer = await run_in_threadpool(reload.ask)
+        return JSONResponse(answer, status_code=status)
+
     routes = (("/", index), ("/metrics", show_metrics), ("/healthz", healthz), ("/readyz", readyz))
-    return Starlette(routes=[Route(path, endpoint, methods=["GET"]) for path, endpoint in routes])
+    shown = [Route(path, endpoint, methods=["GET"]) for path, endpoint in routes]
+    return Starlette(routes=[*shown, Route("/-/reload", ask_for_reload, methods=["POST"])])
 
 
 class WebServer:
     """Listens from `start` to `close`. The port is bound in `start`, so an error comes up where it can be told."""
 
-    def __init__(self, http: Http, metrics: Metrics, health: Health) -> None:
+    def __init__(self, http: Http, metrics: Metrics, health: Health, reload: Reload) -> None:
         self._http = http
         self._socket: socket.socket | None = None
         self._server = uvicorn.Server(
             uvicorn.Config(
-                application(metrics, health),
+                application(metrics, health, reload),
                 lifespan="off",
                 log_config=None,
                 access_log=False,

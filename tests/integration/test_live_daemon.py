@@ -95,6 +95,52 @@ def test_where_no_daemon_runs_it_is_said_with_what_to_do(tmp_path: Path) -> None
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_changed_file_is_taken_at_sighup_by_http_and_by_command(daemon: Daemon) -> None:
+    daemon.configure({"log": {"level": "debug"}})
+    daemon.send(signal.SIGHUP)
+    assert daemon.until_said("reloaded", at_once=["log.level"])["at_boundary"] == []
+
+    daemon.configure({"log": {"level": "info"}, "alerting": {"critical_decades": 1.5}})
+    answer = daemon.post("-/reload")
+    assert answer.status_code == 200
+    told = answer.json()
+    assert (told["at_once"], told["at_boundary"]) == (["log.level"], ["alerting.critical_decades"])
+    (place,) = told["partitions"]
+    said = daemon.until_said("configuration_changes", partition="computer/0")
+    assert place == {"partition": "computer/0", "at_block": said["at_block"]}
+
+    daemon.configure({"absence": {"idle_after": "1h"}})
+    done = detector("reload", "--store", str(daemon.store))
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines == [f"process {daemon.pid}", "changed at once absence.idle_after"]
+
+
+def test_a_file_that_cannot_be_taken_changes_nothing_and_is_told_of(daemon: Daemon) -> None:
+    before = daemon.metrics()
+    assert before["detector_config_last_reload_successful"] == 1
+    kept = daemon.text_of_configuration
+    daemon.configure({"log": {"level": "debug"}, "http": {"port": 1}})
+    answer = daemon.post("-/reload")
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("http.port: cannot change while the daemon runs: ")
+    daemon.configure({"log": {"level": "loud"}})
+    done = detector("reload", "--store", str(daemon.store))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "log.level: " in done.stderr
+    assert "Traceback" not in done.stderr
+    after = daemon.metrics()
+    assert after["detector_config_last_reload_successful"] == 0
+    name = "detector_config_last_reload_success_timestamp_seconds"
+    assert after[name] == before[name]
+    daemon.text_of_configuration = kept
+    done = detector("reload", "--store", str(daemon.store), "--json")
+    (told,) = json.loads(done.stdout)["daemons"]
+    assert told == {"pid": daemon.pid, "at_once": [], "at_boundary": [], "partitions": []}
+    assert daemon.metrics()["detector_config_last_reload_successful"] == 1
+    assert daemon.metrics()[name] > before[name]
+
+
 def test_the_service_manager_hears_of_every_turn(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))

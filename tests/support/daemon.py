@@ -57,16 +57,25 @@ class Daemon:
         self.output: list[str] = []
 
     def configure(self, settings: Mapping[str, Mapping[str, Any] | list[Any]]) -> None:
-        """Put settings over the sections of the configuration, from the next start on."""
+        """Put settings over the sections of the configuration, from the next start or reload on."""
         config = yaml.safe_load(self._file.read_text(encoding="utf-8"))
         for name, section in settings.items():
             config[name] = {**(config.get(name) or {}), **section} if isinstance(section, Mapping) else section
         self._file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
     def replace(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
-        """Put whole sections in the place of the configuration's, from the next start on."""
+        """Put whole sections in the place of the configuration's, from the next start or reload on."""
         config = yaml.safe_load(self._file.read_text(encoding="utf-8"))
         self._file.write_text(yaml.safe_dump({**config, **sections}, sort_keys=False), encoding="utf-8")
+
+    @property
+    def text_of_configuration(self) -> str:
+        """The configuration as it stands in its file."""
+        return self._file.read_text(encoding="utf-8")
+
+    @text_of_configuration.setter
+    def text_of_configuration(self, text: str) -> None:
+        self._file.write_text(text, encoding="utf-8")
 
     # --- beginning and ending
 
@@ -164,9 +173,18 @@ class Daemon:
 
     def get(self, path: str) -> httpx2.Response:
         """Ask for `path` of its HTTP server."""
+        return httpx2.get(self.url + path, timeout=PATIENCE)
+
+    @property
+    def url(self) -> str:
+        """Where its HTTP server is, with a slash at the end."""
         if not self._url:
             self._url = self.until_said("listening")["url"]
-        return httpx2.get(self._url + path, timeout=PATIENCE)
+        return self._url
+
+    def post(self, path: str) -> httpx2.Response:
+        """Post nothing to `path` of its HTTP server."""
+        return httpx2.post(self.url + path, timeout=PATIENCE)
 
     def metrics(self) -> dict[str, float]:
         """Return its metrics by name and labels, as they are written."""

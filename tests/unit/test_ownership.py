@@ -322,6 +322,48 @@ def test_a_configuration_that_is_the_same_is_not_recorded_again(store: MemorySto
     assert len(store._kept[PARTITION].controls) == 1
 
 
+def test_a_configuration_given_to_a_running_worker_takes_effect_at_the_next_boundary_of_each_partition(
+    store: MemoryStore, log: MemoryLog
+) -> None:
+    fill(log, 35, OTHER)
+    with Member(log, store, small()) as member:
+        member.read(PARTITION, OTHER)
+        change = small(seed_rows=10)
+        assert member.ownership.reconfigure(change) == {PARTITION: 5, OTHER: 4}
+        assert member.ownership.reconfigure(change) == {}, "it has been said"
+        assert member.owned(PARTITION).model.detection == small(), "the open block is not over"
+        fill(log, 10)
+        fill(log, 10, OTHER)
+        member.read(PARTITION, OTHER)
+        assert [member.owned(each).model.detection for each in (PARTITION, OTHER)] == [change, change]
+    read(log, store)  # a partition that comes back to a worker with the file as it was
+    assert store._kept[PARTITION].controls[-1].payload == small().to_payload()
+
+
+def test_partitions_that_come_later_begin_with_the_configuration_given_last(store: MemoryStore, log: MemoryLog) -> None:
+    with Member(log, store, small()) as member:
+        member.ownership.reconfigure(small(seed_rows=10))
+        member.read(PARTITION)
+        assert member.owned(PARTITION).model.detection == small(seed_rows=10)
+
+
+def test_where_there_is_no_room_for_a_configuration_it_is_told_who_has_it(
+    store: MemoryStore, log: MemoryLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: object) -> None:
+        message = "no room"
+        raise StoreFullError(message)
+
+    fill(log, 35, OTHER)
+    with Member(log, store, small()) as member:
+        member.read(PARTITION, OTHER)
+        with monkeypatch.context() as patch:
+            patch.setattr(member.owned(OTHER).store, "add_control", full)
+            with pytest.raises(StoreFullError, match=r"no room \(already changed: readings/3; reload again\)"):
+                member.ownership.reconfigure(small(seed_rows=10))
+        assert member.ownership.reconfigure(small(seed_rows=10)) == {OTHER: 4}
+
+
 # --- the number of partitions that share the alert budget
 
 

@@ -31,6 +31,20 @@ def test_a_signal_asks_the_loop_to_end_and_the_old_handlers_return() -> None:
         assert [signal.getsignal(each) for each in numbers] == before
 
 
+def test_sighup_asks_for_a_reload_once_where_there_is_one_and_nothing_changes_elsewhere() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with Signals().caught():
+        assert signal.getsignal(signal.SIGHUP) == before
+    signals = Signals(reloads=True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    signal.raise_signal(signal.SIGHUP)  # before it can be taken, as while TensorFlow is imported
+    with signals.caught():
+        assert [signals.take_reload(), signals.take_reload()] == [True, False]
+        signal.raise_signal(signal.SIGHUP)
+        assert [signals.take_reload(), signals.take_reload(), signals.stop] == [True, False, False]
+    assert signal.getsignal(signal.SIGHUP) == before
+
+
 LOOP = """
 import sys
 from detector.service import Signals

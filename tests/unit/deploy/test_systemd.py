@@ -23,9 +23,8 @@ def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
     """The unit with a program that there is, as systemd looks for it."""
-    text = re.sub(
-        r"^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(encoding="utf-8"), flags=re.MULTILINE
-    )
+    program = rf"\1={sys.executable}"
+    text = re.sub(r"^(ExecStart|ExecReload)=\S+", program, UNIT.read_text(encoding="utf-8"), flags=re.MULTILINE)
     path = tmp_path / UNIT.name
     path.write_text(text, encoding="utf-8")
     return path
@@ -47,3 +46,4 @@ def test_it_waits_for_the_daemon_to_be_ready_and_watches_its_loop() -> None:
     )
     assert settings["Type"] == "notify"
     assert settings["WatchdogSec"] == "60s"
+    assert settings["ExecReload"].startswith(settings["ExecStart"].split()[0] + " reload ")

@@ -13,10 +13,11 @@ import pytest
 import structlog
 
 from detector.config.sections import Http
-from detector.errors import DetectorError
+from detector.errors import CommandError, ConfigError, DetectorError, StoreFullError
 from detector.telemetry.health import BlockReason, Health
 from detector.telemetry.metrics import Metrics
 from detector.version import __version__
+from detector.web.reload import Reload
 from detector.web.server import WebServer
 
 
@@ -25,7 +26,15 @@ class Daemon:
         self.time = 0.0
         self.metrics = Metrics()
         self.health = Health(self.metrics.blocked, lambda: self.time)
-        self.server = WebServer(Http(port=0), self.metrics, self.health)
+        self.asked: list[dict[str, Any] | DetectorError] = []
+        self.server = WebServer(Http(port=0), self.metrics, self.health, Reload(self.reload, Http()))
+
+    def reload(self) -> dict[str, Any]:
+        """Take the next of what a reload comes to."""
+        answer = self.asked.pop(0)
+        if isinstance(answer, DetectorError):
+            raise answer
+        return answer
 
     def get(self, path: str, accept: str = "*/*", method: str = "GET") -> tuple[HTTPResponse, str]:
         connection = HTTPConnection(*self.server.address, timeout=10)
@@ -111,7 +120,7 @@ def test_a_port_in_use_is_told_with_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         metrics = Metrics()
-        server = WebServer(Http(port=port), metrics, Health(metrics.blocked))
+        server = WebServer(Http(port=port), metrics, Health(metrics.blocked), Reload(dict, Http()))
         with pytest.raises(
             DetectorError, match=rf"http.port {port}: cannot listen: Address already in use; give another"
         ):
@@ -121,7 +130,8 @@ def test_a_port_in_use_is_told_with_what_to_do() -> None:
 
 def test_a_host_that_is_none_is_told() -> None:
     metrics = Metrics()
-    server = WebServer(Http(host="no.such.host.invalid", port=0), metrics, Health(metrics.blocked))
+    http = Http(host="no.such.host.invalid", port=0)
+    server = WebServer(http, metrics, Health(metrics.blocked), Reload(dict, http))
     with pytest.raises(DetectorError, match=r"http.host 'no.such.host.invalid'.*cannot listen"):
         server.start()
 
@@ -166,3 +176,25 @@ def handlers() -> Iterator[list[Any]]:
 def test_signal_handlers_stay_the_daemon_s_own(handlers: list[Any], daemon: Daemon) -> None:
     daemon.get("/")
     assert [signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)] == handlers
+
+
+@pytest.mark.parametrize(
+    ("came", "status", "body"),
+    [
+        ({"at_once": ["log.level"]}, 200, {"at_once": ["log.level"]}),
+        (ConfigError("c.yaml:3: log: wrong"), 400, {"error": "c.yaml:3: log: wrong"}),
+        (StoreFullError("no room"), 500, {"error": "no room"}),
+        (CommandError("no turn"), 503, {"error": "no turn"}),
+    ],
+    ids=["done", "wrong", "full", "busy"],
+)
+def test_a_reload_is_answered_with_what_came_of_it(
+    daemon: Daemon, came: dict[str, Any] | DetectorError, status: int, body: dict[str, Any]
+) -> None:
+    daemon.asked.append(came)
+    response, text = daemon.get("/-/reload", method="POST")
+    assert (response.status, json.loads(text)) == (status, body)
+
+
+def test_a_reload_is_not_asked_for_by_looking(daemon: Daemon) -> None:
+    assert daemon.get("/-/reload")[0].status == 405
