@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from detector.alerts.line import Concluded, DeliveryObserver, Item, Line
+from detector.alerts.lines import Lines, end
 from detector.alerts.outboxes import LIMIT, Backlog, Outboxes
 from detector.types import Partition
 
@@ -23,7 +24,6 @@ log = structlog.get_logger(__name__)
 
 _random = SystemRandom().random
 
-_MOMENT = 0.1  # seconds that an idle line may take to end
 _TICK = 1.0  # seconds after which everything is looked through, woken or not: retries fall due without a word
 
 
@@ -56,8 +56,8 @@ class Delivery:
         self._ended = False
         self._quiet = False
         self._waiting: dict[Partition, Backlog] = {}
+        self._lines = Lines(sinks, lambda sink: Line(sink, clock, observer, jitter, self._report))
         # The delivery thread's own:
-        self._lines = [Line(sink, clock, observer, jitter, self._report) for sink in sinks]
         self._busy: dict[Line, set[Partition]] = {}
         self._look: dict[Line, set[Partition]] = {line: set() for line in self._lines}
         self._unsettled: dict[Partition, list[Concluded]] = {}
@@ -85,10 +85,22 @@ class Delivery:
                 self._stores.pop(partition, None)
                 return
             self._leaving.add(partition)
-            for line in self._lines:
-                line.interrupt()
+            self._lines.interrupt()
             self._changed.notify_all()
             self._changed.wait_for(lambda: partition not in self._stores or self._ended)
+
+    def replace(self, sinks: Sequence[Sink]) -> None:
+        """Deliver through these sinks from now on; those that are in use already go on as they were.
+
+        Returns at once. A sink that is not among them ends after the attempt under way; another of its name begins
+        when that is written down, so that nothing goes out by both. One that was disabled is tried again.
+        """
+        with self._changed:
+            never = self._lines.want(sinks)
+            self._woken_all, self._quiet = True, False
+            self._changed.notify_all()
+        for sink in never:
+            sink.close()
 
     def wake(self, partition: Partition | None = None) -> None:
         """Tell that a partition's outbox has got entries (any partition's: None, which looks through them all)."""
@@ -116,22 +128,14 @@ class Delivery:
         deadline = time.monotonic() + timeout
         with self._changed:
             self._closing = True
-            for line in self._lines:
-                line.interrupt()
+            self._lines.interrupt()
             self._changed.notify_all()
         self._thread.join(timeout)
         with self._changed:
             self._ended = True
             self._stores.clear()  # from here on a late report must not touch a store that its owner may close
             self._changed.notify_all()
-        for line in self._lines:
-            line.stop()
-        for line in self._lines:
-            line.thread.join(max(deadline - time.monotonic(), _MOMENT))
-            if line.thread.is_alive():
-                log.warning("delivery_abandoned", sink=line.sink.name, advice="what was in flight will be sent again")
-            else:
-                line.sink.close()
+        self._lines.end(deadline - time.monotonic())
 
     # --- called by the lines, on their threads
 
@@ -153,6 +157,7 @@ class Delivery:
                 self._let_go()
                 if self._closing and not self._busy:
                     break
+                self._exchange()
                 self._tick()
                 for line in self._lines:
                     self._feed(line)
@@ -199,6 +204,17 @@ class Delivery:
                     look.discard(partition)
                 self._changed.notify_all()
 
+    def _exchange(self) -> None:
+        with self._changed:
+            gone, new = self._lines.exchange(self._busy)
+        for line in gone:
+            del self._look[line]
+            self._catching_up.discard(line)
+            end(line)
+            self._observer.backlog(line.sink.name, 0, 0.0)
+        for line in new:
+            self._look[line] = set(self._attached())
+
     def _tick(self) -> None:
         """Look everywhere, once a second, and tell what waits."""
         if self._clock.monotonic() < self._next_tick:
@@ -227,7 +243,7 @@ class Delivery:
         if not items:
             return
         with self._changed:
-            if self._leaving or self._closing:
+            if not self._lines.wants(line) or self._leaving or self._closing:
                 return
             self._busy[line] = {item.partition for item in items}
             line.give(items)

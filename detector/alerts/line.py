@@ -228,7 +228,7 @@ class Line:
             "sink_disabled",
             sink=self.sink.name,
             detail=attempt.detail,
-            advice="the receiver says that it is gone for good; alerts wait in the outbox: mend the sink and restart",
+            advice="the receiver says that it is gone for good; alerts wait in the outbox: mend the sink and reload",
         )
 
     def _rest(self, attempt: Attempt | None) -> None:

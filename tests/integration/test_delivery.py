@@ -562,3 +562,76 @@ def test_closing_does_not_wait_for_a_stuck_receiver_beyond_its_time(scene: Scene
         assert time.monotonic() - started < 3.0
         never.set()
     assert scene.waiting() == 1
+
+
+# --- sinks are exchanged while it runs
+
+
+def test_exchanged_while_messages_are_in_flight_each_arrives_once_at_the_old_or_the_new_receiver(scene: Scene) -> None:
+    let_go = threading.Event()
+    with Receiver(otherwise=Answer(until=let_go)) as old, Receiver() as new:
+        delivery = scene.start(webhook(old))
+        sent = scene.add(*range(100))
+        delivery.wake(PARTITION)
+        old.wait_for_count(1)
+        delivery.replace([webhook(new)])
+        sent += scene.add(*range(100, 150))
+        delivery.wake(PARTITION)
+        let_go.set()
+        assert delivery.drain(30)
+        assert ids(old.requests) == sent[:1], "the attempt that was under way"
+        assert ids(new.requests) == sent[1:]
+        assert scene.waiting() == 0
+
+
+def test_a_sink_that_stays_goes_on_and_one_that_goes_is_closed_with_what_waits_kept(scene: Scene) -> None:
+    stays, goes = (ScriptedSink(lambda _: Attempt(Outcome.DELIVERED, "ok"), name) for name in ("stays", "goes"))
+    delivery = scene.start(stays, goes)
+    sent = scene.add(1, sinks=("stays", "goes"))
+    assert delivery.drain(20)
+    delivery.replace([stays])
+    assert delivery.drain(20)
+    wait_until(lambda: goes.closed, "the sink to be closed")
+    sent += scene.add(2, sinks=("stays", "goes"))
+    assert delivery.drain(20)
+    assert (stays.tried, goes.tried, stays.closed) == (sent, sent[:1], False)
+    assert scene.partition.backlog()["goes"][0] == 1
+    back = ScriptedSink(lambda _: Attempt(Outcome.DELIVERED, "ok"), "goes")
+    delivery.replace([stays, back])
+    assert delivery.drain(20)
+    assert back.tried == sent[1:]
+
+
+def test_of_two_exchanges_in_a_row_the_last_counts_and_the_sink_between_is_never_used(scene: Scene) -> None:
+    let_go = threading.Event()
+    with Receiver(otherwise=Answer(until=let_go)) as old:
+        delivery = scene.start(webhook(old))
+        sent = scene.add(1, 2)
+        delivery.wake(PARTITION)
+        old.wait_for_count(1)
+        between, last = (ScriptedSink(lambda _: Attempt(Outcome.DELIVERED, "ok")) for _ in range(2))
+        delivery.replace([between])
+        delivery.replace([last])
+        assert between.closed
+        let_go.set()
+        assert delivery.drain(20)
+    assert (between.tried, last.tried) == ([], sent[1:])
+    never = ScriptedSink(lambda _: Attempt(Outcome.DELIVERED, "ok"))
+    delivery.replace([never])
+    delivery.close(10)
+    assert last.closed
+    assert never.closed
+
+
+def test_a_receiver_that_was_gone_is_tried_again_when_sinks_are_exchanged(scene: Scene) -> None:
+    answers = [Attempt(Outcome.GONE, "410"), Attempt(Outcome.DELIVERED, "200")]
+    sink = ScriptedSink(lambda _: answers.pop(0))
+    delivery = scene.start(sink)
+    scene.add(1)
+    assert delivery.drain(20)
+    (sent,) = scene.add(2)
+    scene.turn(delivery, 3600.0)
+    assert len(sink.tried) == 1
+    delivery.replace([sink])
+    assert delivery.drain(20)
+    assert sink.tried[1:] == [sent]
