@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from detector.cli import bench, check, demo, learning, plot, refit, reload, run, schema, state, status, version
+from detector.cli import bench, check, demo, learning, plot, refit, reload, run, schema, silence, state, status, version
 from detector.errors import DetectorError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command("status")(status.status)
 app.command("version")(version.version)
 app.add_typer(bench.app, name="bench")
 app.add_typer(learning.app, name="learning")
+app.add_typer(silence.app, name="silence")
 app.command("refit")(refit.refit)
 app.add_typer(refit.app, name="model")
 app.command("plot")(plot.plot)

@@ -41,6 +41,20 @@ def ask(folder: Path, command: str, payload: dict[str, Any] | None = None, *, se
     return concerned
 
 
+def ask_one(
+    folder: Path, command: str, payload: dict[str, Any] | None = None, *, seconds: float = 30.0
+) -> Answer | None:
+    """Ask one of the daemons that have their state in that folder, for what they share; None where none runs.
+
+    Raises what the daemon says, with its exit code, where it refuses; DaemonAwayError where it does not answer.
+    """
+    request = Request(command, payload or {}, seconds)
+    answer = next((answer for path in address.sockets(folder) if (answer := _ask(path, request)) is not None), None)
+    if answer is not None and answer.error:
+        raise _refused(answer)
+    return answer
+
+
 def _ask(path: Path, request: Request) -> Answer | None:
     try:
         connection = address.connected(path, _CONNECT_SECONDS)
