@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from detector.config import document, explain
+from detector.config import document, explain, files
 from detector.config.document import Document, Problem
 from detector.config.interpolate import interpolate
 from detector.config.sections import Config, Section, Tls, WebhookSink
@@ -62,7 +62,7 @@ def _line(name: str, problem: Problem) -> str:
 
 def _unreadable(config: Config, read: Document) -> Iterator[Problem]:
     """Yield a problem for each file that the configuration names (`file`, `..._file`) and that cannot be read."""
-    for path, file in _files(config, ()):
+    for path, file in files.named(config):
         try:
             with file.open("rb"):
                 pass
@@ -98,19 +98,3 @@ def _sections(value: object, path: document.Path) -> Iterator[tuple[document.Pat
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _sections(inner, (*path, number))
-
-
-def _files(value: object, path: document.Path) -> Iterator[tuple[document.Path, Path]]:
-    if isinstance(value, Section):
-        for name in type(value).model_fields:
-            inner = getattr(value, name)
-            if isinstance(inner, Path) and (name == "file" or name.endswith("_file")):
-                yield (*path, name), inner
-            else:
-                yield from _files(inner, (*path, name))
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _files(inner, (*path, name))
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _files(inner, (*path, number))
