@@ -17,7 +17,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from detector.cli.demo_snapshot import Finding
-from detector.sources.simulation import Fault
+from detector.sources.simulated_faults import Fault
 
 GRACE = 600.0
 """Seconds of event time after a fault during which an incident still belongs to it: values return, and are smoothed."""

@@ -25,7 +25,7 @@ from detector.pipeline import Observer
 from detector.protocols import Source
 from detector.service import Signals
 from detector.sources import computer, fleet, readings
-from detector.sources.simulation import UNITS as FLEET_UNITS
+from detector.sources.simulated_faults import UNITS as FLEET_UNITS
 from detector.sources.simulation import simulate
 from detector.telemetry import logs
 

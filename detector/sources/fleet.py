@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from detector.config.sections import Events, Feature, Timestamp
 from detector.protocols import Assignment
-from detector.sources.simulation import FEATURES, UNITS, Fleet
+from detector.sources.simulated_faults import FEATURES, UNITS
+from detector.sources.simulation import Fleet
 from detector.types import Batch, LogFacts, Partition, PlainRecord, Position
 
 PARTITION = Partition("fleet", 0)

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from detector.cli.demo_report import Count, Grade, Incident, Report, grade, incidents_of
 from detector.cli.demo_snapshot import Finding
-from detector.sources.simulation import Fault
+from detector.sources.simulated_faults import Fault
 
 SPIKE = Fault("spike", "host-01", ("cpu",), 1000.0, 1060.0)
 LEAK = Fault("slow_leak", "host-02", ("memory",), 5000.0, 9000.0)

@@ -3,7 +3,8 @@ import pyarrow as pa
 import pytest
 
 from detector.sources.fleet import PARTITION, FleetSource, events_section
-from detector.sources.simulation import FEATURES, Fleet, simulate
+from detector.sources.simulated_faults import FEATURES
+from detector.sources.simulation import Fleet, simulate
 from detector.types import LogFacts, Partition, Position, Record
 
 

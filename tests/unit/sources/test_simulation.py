@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from detector.sources.simulation import BEGIN, FEATURES, KINDS, STEP, Fault, Fleet, simulate
+from detector.sources.simulated_faults import FEATURES, KINDS, Fault
+from detector.sources.simulation import BEGIN, STEP, Fleet, days_of, simulate
 from detector.types import Bool, Float64
 
 
@@ -36,6 +37,14 @@ def test_a_fleet_is_a_function_of_its_seed(fleet: Fleet) -> None:
     assert again.faults == fleet.faults
     assert again.values.tobytes() == fleet.values.tobytes()
     assert simulate(8).values.tobytes() != fleet.values.tobytes()
+
+
+def test_the_days_go_on_where_the_fleet_ends() -> None:
+    days = list(itertools.islice(days_of(7, hosts=3), 4))
+    longer = simulate(7, hosts=3, days=4)
+    assert np.concatenate([day.values for day in days]).tobytes() == longer.values.tobytes()
+    assert longer.values[: 3 * 1440].tobytes() == simulate(7, hosts=3).values.tobytes()
+    assert not days[0].faults
 
 
 def test_a_host_does_not_depend_on_how_many_others_there_are(fleet: Fleet) -> None:
