@@ -27,6 +27,7 @@ from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.models.window import WindowLimits
 from detector.observing import Observing
 from detector.operating import LearningModes
+from detector.outbox_commands import OutboxCommands
 from detector.ownership import Load, Ownership
 from detector.pipeline import Observer, Pipeline
 from detector.protocols import Clock, Decoder, Prepared, Source
@@ -183,6 +184,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         modes = LearningModes(ownership.owned)
         commands.register("learning set", modes.say)
         commands.register("learning list", modes.tell)
+        OutboxCommands(config.store.path, delivery.resume, clock.now).register(commands)
         RefitCommands(refitting, ownership.owned, plan.parameters).register(commands)
         channel = Channel(config.store.path, commands, clock.monotonic)
 

@@ -35,7 +35,9 @@ class NotMineError(CommandError):
 
 
 class DaemonAwayError(DetectorError):
-    """No daemon runs that could be asked, or it does not answer."""
+    """No daemon runs that could be asked (`none_runs`), or it does not answer."""
+
+    none_runs = False
 
 
 class StoreError(DetectorError):

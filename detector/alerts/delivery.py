@@ -52,6 +52,7 @@ class Delivery:
         self._finished: list[Line] = []
         self._woken: set[Partition] = set()
         self._woken_all = False
+        self._resumed = False
         self._closing = False
         self._ended = False
         self._quiet = False
@@ -111,6 +112,12 @@ class Delivery:
                 self._woken.add(partition)
             self._quiet = False
             self._changed.notify_all()
+
+    def resume(self) -> None:
+        """Try again at once what waits for receivers that are down, or that were given up for gone."""
+        with self._changed:
+            self._resumed = True
+        self.wake()
 
     def waiting(self, partition: Partition) -> Backlog:
         """Return a partition's `PartitionStore.backlog` as of the last second."""
@@ -178,12 +185,15 @@ class Delivery:
             if self._woken_all:
                 self._woken_all = False
                 self._next_tick = -math.inf
+            resumed, self._resumed = self._resumed, False
         for concluded in reported:
             self._unsettled.setdefault(concluded.item.partition, []).append(concluded)
         for line in finished:
             self._look[line] |= self._busy.pop(line)
         for line in self._lines:
             self._look[line] |= woken
+            if resumed:
+                line.resume()
 
     def _settle(self) -> None:
         for partition, concluded in list(self._unsettled.items()):

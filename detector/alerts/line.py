@@ -133,6 +133,11 @@ class Line:
         """Whether the receiver is to be left alone for now."""
         return self.disabled or self._clock.monotonic() < self.paused_until
 
+    def resume(self) -> None:
+        """Leave the receiver alone no longer."""
+        self.disabled = False
+        self.paused_until = -math.inf
+
     def give(self, items: Sequence[Item]) -> None:
         """Start a round; the one before must be done."""
         self._interrupted.clear()
@@ -228,7 +233,7 @@ class Line:
             "sink_disabled",
             sink=self.sink.name,
             detail=attempt.detail,
-            advice="the receiver says that it is gone for good; alerts wait in the outbox: mend the sink and reload",
+            advice="the receiver says that it is gone for good; alerts wait: mend it, then `detector outbox retry`",
         )
 
     def _rest(self, attempt: Attempt | None) -> None:

@@ -6,7 +6,23 @@ import sys
 
 import typer
 
-from detector.cli import bench, check, demo, learning, plot, refit, reload, run, schema, silence, state, status, version
+from detector.cli import (
+    alert,
+    bench,
+    check,
+    demo,
+    learning,
+    outbox,
+    plot,
+    refit,
+    reload,
+    run,
+    schema,
+    silence,
+    state,
+    status,
+    version,
+)
 from detector.errors import DetectorError
 
 app = typer.Typer(
@@ -33,10 +49,12 @@ app.command("check")(check.check)
 app.command("schema")(schema.schema)
 app.command("status")(status.status)
 app.command("version")(version.version)
+app.add_typer(alert.app, name="alert")
 app.add_typer(bench.app, name="bench")
 app.add_typer(learning.app, name="learning")
 app.add_typer(silence.app, name="silence")
 app.command("refit")(refit.refit)
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(refit.app, name="model")
 app.command("plot")(plot.plot)
 app.add_typer(state.app, name="state")

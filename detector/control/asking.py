@@ -31,7 +31,9 @@ def ask(folder: Path, command: str, payload: dict[str, Any] | None = None, *, se
             f"{folder}: no daemon runs here: start it with `detector run`, or name the folder of the one that you "
             "mean (--store, or the configuration's `store.path`); it must run on this machine"
         )
-        raise DaemonAwayError(message)
+        error = DaemonAwayError(message)
+        error.none_runs = True
+        raise error
     for answer in answers:
         if answer.error and answer.mine:
             raise _refused(answer)

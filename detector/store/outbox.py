@@ -179,9 +179,17 @@ class Kept(NamedTuple):
 
 def read_all(sqlite: sqlite3.Connection, file: Path) -> Iterator[Kept]:
     """Yield the whole outbox, oldest first; StoreDamagedError where a checksum fails."""
+    return read_some(sqlite, file, "1", [], -1)
+
+
+def read_some(
+    sqlite: sqlite3.Connection, file: Path, condition: str, values: Sequence[str], limit: int
+) -> Iterator[Kept]:
+    """Yield what meets an SQL condition, oldest first, at most `limit` (-1 = all); StoreDamagedError as `read_all`."""
     found = sqlite.execute(
-        "SELECT sequence, checksum, id, sink, kind, body, created, attempts, due, state, code, detail FROM outbox "
-        "ORDER BY sequence"
+        "SELECT sequence, checksum, id, sink, kind, body, created, attempts, due, state, code, detail FROM outbox "  # noqa: S608 - made of constants
+        f"WHERE {condition} ORDER BY sequence LIMIT ?",
+        [*values, limit],
     )
     for sequence, expected, identity, sink, kind, body, *rest in found:
         entry = OutboxEntry(identity, sink, kind, body)

@@ -242,6 +242,18 @@ def test_a_receiver_that_is_gone_is_left_alone_until_a_restart(scene: Scene) -> 
     assert scene.counts.refusals == {("webhook", "410"): 1}
 
 
+def test_a_receiver_that_was_gone_is_tried_again_when_an_operator_says_so(scene: Scene) -> None:
+    with Receiver(410) as receiver:
+        delivery = scene.start(webhook(receiver))
+        first, *rest = scene.add(1, 2, 3)
+        assert delivery.drain(10)
+        delivery.resume()
+        receiver.wait_for_count(3)
+        assert delivery.drain(10)
+        assert ids(receiver.requests) == [first, *rest]
+    assert scene.waiting() == 0
+
+
 def test_what_is_refused_is_kept_and_the_next_goes_on(scene: Scene) -> None:
     with Receiver(204, 400, 204) as receiver:
         delivery = scene.start(webhook(receiver))

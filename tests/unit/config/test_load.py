@@ -77,9 +77,9 @@ def test_an_unknown_kind_names_the_kinds() -> None:
 
 
 def test_a_missing_kind_names_the_kinds() -> None:
+    known = "`webhook`, `alertmanager`, `apprise`, `kafka`, `stdout`"
     assert refused(SMALLEST + "sinks:\n  - url: http://a/\n") == [
-        "config.yaml:7: sinks[0]: `kind` is missing, expected one of `webhook`, `alertmanager`, "
-        "`apprise`, `kafka`, `stdout`"
+        f"config.yaml:7: sinks[0]: `kind` is missing, expected one of {known}"
     ]
 
 
