@@ -17,11 +17,16 @@ def _listed(given: object) -> object:
 HalfLifeInRows = Annotated[float, Field(gt=0), NUMBER]
 
 
+KEYED_ROWS = 512
+"""Rows of a block with an entity field, where nothing else is said: much of what a block costs, it costs once."""
+
+
 class Blocks(Section):
     """When the model changes: only at block boundaries, which the log alone decides."""
 
     rows: Annotated[int, Field(ge=16, le=4096), NUMBER] = 256
-    """A block ends when it holds this many rows."""
+    """A block ends when it holds this many rows; left out: 256, or 512 with an entity field, as each entity has but few
+    of them."""
     tick: Seconds = 10.0
     """A block ends when the partition's event time enters a new multiple of this."""
 

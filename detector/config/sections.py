@@ -15,7 +15,7 @@ from detector.config.connection import Kafka, Registry, Sasl, Tls
 from detector.config.events import Events, Feature, Limits, Timestamp
 from detector.config.incidents import Incidents
 from detector.config.learning import Learning
-from detector.config.model import PRESETS, Blocks, Entities, HalfLife, Model
+from detector.config.model import KEYED_ROWS, PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.mute_times import MuteTime
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
 from detector.config.refit import Refit
@@ -131,8 +131,14 @@ class Config(Section):
     def _take_preset(cls, given: object) -> object:
         if not isinstance(given, dict):
             return given
-        model, preset = given.get("model") or {}, PRESETS.get(str(given.get("preset", "events")), {})
-        return {**given, "model": _over(preset, model)} if isinstance(model, dict) else given
+        events = given.get("events")
+        keyed = isinstance(events, dict) and events.get("entity") is not None
+        defaults = {
+            "model": PRESETS.get(str(given.get("preset", "events")), {}),
+            "blocks": {"rows": KEYED_ROWS} if keyed else {},
+        }
+        sections = {name: (over, given.get(name) or {}) for name, over in defaults.items()}
+        return given | {name: _over(over, own) for name, (over, own) in sections.items() if isinstance(own, dict)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
