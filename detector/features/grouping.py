@@ -37,7 +37,7 @@ class Grouped:
         new = np.ones(len(slots), np.bool_)
         new[1:] = ordered[1:] != ordered[:-1]
         first = np.flatnonzero(new)
-        last = np.append(first[1:], len(slots)) - 1
+        last = np.append(first[1:], len(slots))[: len(first)] - 1
         return cls(order, ordered[first], np.cumsum(new) - 1, first, last, times[order])
 
     def latest(self, kept: Bool) -> tuple[Int64, Int64]:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.grouping import Grouped
 from detector.models.absence_state import Absent, State, transition
 from detector.models.awaiting import Waits, meet
 from detector.models.bank import Bank
@@ -70,22 +71,22 @@ class Absences:
         """Entities that are absent now."""
         return len(self._of)
 
-    def follow(self, seen: Seen, placed: Bool) -> list[Transition]:
+    def follow(self, seen: Seen, placed: Bool, by_slot: Grouped) -> list[Transition]:
         """Advance by the new rows of a block that have a slot; returns what resolved, as the entities are back.
 
-        Called before the slots' `last_seen` is advanced.
+        `placed` [n] tells those rows, and `by_slot` groups them. Called before the slots' `last_seen` is advanced.
         """
-        if not self._keyed or not placed.any():
+        if not self._keyed or not len(by_slot.order):
             return []
-        rows = np.flatnonzero(placed)
-        slots, times = seen.slots[rows], seen.partition_times[rows]
+        slots, times = seen.slots[placed], seen.partition_times[placed]
         if times[0] - self.state.heard > self._waits.at_least:
             self.state.due = max(self.state.due, float(times[0]) + self._waits.at_least)
         self.state.heard = float(times[-1])
-        known = np.isfinite(self._bank.last_seen[slots])
-        first, deadline = meet(self._bank, slots, times, self._waits)
+        known = np.isfinite(self._bank.last_seen[slots]) if self._of else None
+        first, deadline = meet(self._bank, by_slot, times, self._waits)
         told: list[Transition] = []
-        if self._of:
+        if known is not None:
+            rows = np.flatnonzero(placed)
             for i in np.sort(first[(deadline <= self.state.judged) | ~known[first]]).tolist():
                 told += self._return(self._slots.names[slots[i]] or "", seen.place(int(rows[i])))
         return told

@@ -19,8 +19,14 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.grouping import Grouped
 from detector.models.bank import Bank
 from detector.types import Float64, Int64
+
+_NO_PAUSE = 1e-300
+"""Rows at one time have no pause between them; this is the least of all, and has a logarithm."""
+_LONGEST = 33.0
+"""log2 of a pause that nobody makes, of centuries: a key that says so was kept by another `known_for`."""
 
 
 class Waits(NamedTuple):
@@ -37,34 +43,28 @@ class Waits(NamedTuple):
         return cls(absence.known_for, absence.factor, max(absence.at_least, detection.blocks.tick))
 
 
-def meet(bank: Bank, slots: Int64, times: Float64, waits: Waits) -> tuple[Int64, Float64]:
+def meet(bank: Bank, rows: Grouped, times: Float64, waits: Waits) -> tuple[Int64, Float64]:
     """Advance pauses and deadlines by rows [n] of one block, in log order; returns (first row, old deadline) of slots.
 
     Called before the slots' `last_seen` is. The rows are numbered as given, a slot each; the old deadline of one that
-    was never seen is infinite.
-
-    slots  int64   [n]  slots of the rows
-    times  float64 [n]  event time of the partition behind each
+    was never seen is infinite. `times` float64 [n] is the event time of the partition behind each row.
     """
-    order = np.argsort(slots, kind="stable")
-    ordered, at = slots[order], times[order]
-    first = np.ones(len(slots), np.bool_)
-    first[1:] = ordered[1:] != ordered[:-1]
-    starts = np.flatnonzero(first)
-    present, ends = ordered[starts], np.append(starts[1:], len(slots)) - 1
-    seen, deadline = bank.last_seen[present], bank.awaited[present].copy()
+    at, starts, present = times[rows.order], rows.first, rows.slots
+    seen, deadline, begin = bank.last_seen[present], bank.awaited[present], at[starts]
     new = ~np.isfinite(seen)
-    bank.first_seen[present[new]] = at[starts[new]]
-    before = np.empty(len(slots))
+    if new.any():
+        bank.first_seen[present[new]] = begin[new]
+    before = np.empty(len(at))
     before[1:] = at[:-1]
-    before[starts] = np.where(new, at[starts], seen)
+    before[starts] = np.where(new, begin, seen)
     pause = at - before
     pause[starts] = np.minimum(pause[starts], deadline - before[starts])
-    with np.errstate(divide="ignore"):  # rows at one time have no pause between them
-        keys = np.log2(pause) + at / waits.known_for
-    bank.pause[present] = np.maximum(np.maximum.reduceat(keys, starts), bank.pause[present])
-    last = at[ends]
-    longest = np.exp2(bank.pause[present] - last / waits.known_for)
+    keys = np.log2(np.maximum(pause, _NO_PAUSE)) + at / waits.known_for
+    kept = bank.pause[present]
+    kept = np.where(kept - begin / waits.known_for < _LONGEST, kept, -np.inf)
+    longest = bank.pause[present] = np.maximum(np.maximum.reduceat(keys, starts), kept)
+    last = at[rows.last]
     known = last - bank.first_seen[present] >= waits.known_for
-    bank.awaited[present] = np.where(known, last + np.maximum(waits.factor * longest, waits.at_least), np.inf)
-    return order[starts], deadline
+    wait = np.maximum(waits.factor * np.exp2(longest - last / waits.known_for), waits.at_least)
+    bank.awaited[present] = np.where(known, last + wait, np.inf)
+    return rows.order[starts], deadline

@@ -11,28 +11,26 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.types import Bool, Float64, Int64
+from detector.features.grouping import Grouped
+from detector.types import Bool, Float64
 
 
-def follow(state: Float64, slots: Int64, high: Bool, times: Float64) -> Float64:
+def follow(state: Float64, rows: Grouped, high: Bool) -> Float64:
     """Advance the drift of slots by rows [n] in log order, and return since when the slot drifted behind each [n].
 
     state  float64 [S]  event time since which each slot drifts, NaN = it does not; advanced in place
-    slots  int64   [n]  slots of the rows
     high   bool    [n]  whether the row's score lies beyond its slot's level
-    times  float64 [n]  event times
     """
-    order = np.argsort(slots, kind="stable")
-    ordered, rises, at = slots[order], high[order], np.arange(len(slots))
-    first = np.searchsorted(ordered, ordered)
-    last_low = np.maximum.accumulate(np.where(rises, -1, at))
-    unbroken = last_low < first
-    begun = state[ordered]
-    fresh = times[order][np.minimum(np.where(unbroken, first, last_low + 1), at)]
-    since = np.where(unbroken & ~np.isnan(begun), begun, fresh)
-    since[~rises] = np.nan
-    lasts = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) if len(slots) else at
-    state[ordered[lasts]] = since[lasts]
-    result = np.empty(len(slots))
-    result[order] = since
+    since = np.full(len(high), np.nan)
+    if high.any():
+        rises, at, first = high[rows.order], np.arange(len(high)), rows.first[rows.group]
+        last_low = np.maximum.accumulate(np.where(rises, -1, at))
+        unbroken = last_low < first
+        begun = state[rows.slots][rows.group]
+        fresh = rows.times[np.minimum(np.where(unbroken, first, last_low + 1), at)]
+        since = np.where(unbroken & ~np.isnan(begun), begun, fresh)
+        since[~rises] = np.nan
+    state[rows.slots] = since[rows.last]
+    result = np.empty(len(high))
+    result[rows.order] = since
     return result

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.grouping import Grouped
 from detector.features.smoothing import smooth_by_all, weights
 from detector.models import drift
 from detector.models.bank import Bank
@@ -157,12 +158,18 @@ class Judging:
         shares[new] = after[:, 1:]
         return smoothed, shares
 
-    def drifting(self, turn: Turn, scored: Scored, times: Float64) -> Float64:
-        """Return since when the slot of each new row of a turn drifts [n], by the rows' event times [n]; NaN = not."""
+    def drifting(self, turn: Turn, scored: Scored, times: Float64, by_slot: Grouped) -> Float64:
+        """Return since when the slot of each new row of a turn drifts [n], by the rows' event times [n]; NaN = not.
+
+        `by_slot` groups the rows that have a slot.
+        """
         slots, score = turn.block.slots[turn.scored :], scored.smoothed[turn.scored - turn.first :]
-        seen = np.flatnonzero(~np.isnan(score))
-        since, level = np.full(len(slots), np.nan), self._bank.sketches[slots[seen], 0, 0]
-        since[seen] = drift.follow(self._bank.since, slots[seen], score[seen] > level, times[seen])
+        high = score > self._bank.sketches[slots, 0, 0]
+        seen = ~np.isnan(score)
+        if seen.all():
+            return drift.follow(self._bank.since, by_slot, high)
+        since = np.full(len(slots), np.nan)
+        since[seen] = drift.follow(self._bank.since, Grouped.of(slots[seen], times[seen]), high[seen])
         return since
 
     @property

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.features.grouping import Grouped
 from detector.features.transforms import Transforms
 from detector.models.absence import Absences
 from detector.models.absence_state import State
@@ -314,7 +315,9 @@ class PartitionModel:
         if not len(rates):
             return
         rate, alerting = self.budget.rate, self.detection.alerting
-        since = self.judging.drifting(turn, scored, rows.times[here])
+        placed = slots != NOWHERE
+        by_slot = Grouped.of(slots[placed], rows.times[here][placed])
+        since = self.judging.drifting(turn, scored, rows.times[here], by_slot)
 
         def describe(i: int) -> Anomaly:
             return scored.anomaly(
@@ -327,9 +330,7 @@ class PartitionModel:
                 block=turn.block.number,
             )
 
-        rarest = int(rates.argmin())
-        if rates[rarest] <= 1.0 and (tally.top is None or -math.log10(rates[rarest]) > tally.top.score):
-            tally.top = describe(rarest)
+        tally.rarest(rates, describe)
         judged = scored.warm[new] & (rates <= 1.0)
         flagged = judged & (rates <= rate) & (self.reference.total >= alerting.warm_up)
         seen = Seen(
@@ -348,9 +349,8 @@ class PartitionModel:
         )
         if not turn.scored:
             tally.transitions += self.incidents.begin_block(seen) + self.absences.begin_block(seen.first)
-        placed = slots != NOWHERE
-        fresh = slots[placed][np.isinf(self.bank.last_seen[slots[placed]])]
-        back = self.absences.follow(seen, placed)
+        fresh = int(np.isinf(self.bank.last_seen[by_slot.slots]).sum())
+        back = self.absences.follow(seen, placed, by_slot)
         self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
         transitions, faulty = self.incidents.follow(seen)
         tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
@@ -359,7 +359,7 @@ class PartitionModel:
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
         self._faulty = np.concatenate([self._faulty, faulty])
         opened = sum(happened.phase is Phase.OPEN for happened in transitions)
-        self.budget.saw(exceedances=int((flagged & ~faulty).sum()), incidents=opened, entities=len(np.unique(fresh)))
+        self.budget.saw(exceedances=int((flagged & ~faulty).sum()), incidents=opened, entities=fresh)
 
     def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -128,9 +131,16 @@ class Tally:
         self.critical = 0
         self.transitions: list[Transition] = []
         self.suppressed: Counter[str] = Counter()
-        self.top: Anomaly | None = None
+        self._least = math.nextafter(1.0, 2.0)
+        self._describe: Callable[[], Anomaly] | None = None
         self.unscored: Counter[str] = Counter()
         self.overflowed = 0
+
+    def rarest(self, rates: Float64, describe: Callable[[int], Anomaly]) -> None:
+        """Note the rarest among more rows [n]; `describe` tells all about one of them, and is asked at the end."""
+        i = int(rates.argmin())
+        if rates[i] < self._least:
+            self._least, self._describe = float(rates[i]), partial(describe, i)
 
     def progress(self, taken: int, late: int) -> Progress:
         """Return the result for the first `taken` rows."""
@@ -149,7 +159,7 @@ class Tally:
             self.critical,
             self.transitions,
             self.suppressed,
-            self.top,
+            None if self._describe is None else self._describe(),
             unscored,
             late,
             self.overflowed,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from detector.config.absence import Absence
+from detector.features.grouping import Grouped
 from detector.models.absence import DEADLINE_BYTES, Absences
 from detector.models.absence_state import LISTED, State
 from detector.models.bank import Bank
@@ -49,7 +50,7 @@ class World:
         numbers, yes = np.zeros(len(slots), np.int32), np.ones(len(slots), np.bool_)
         parts = np.zeros((len(slots), 2), np.float32)
         seen = Seen(slots, offsets, numbers, times, times, np.ones(len(slots)), yes, ~yes, parts, 0.01, 1e-6, nobody)
-        told = self.absences.begin_block(seen.first) + self.absences.follow(seen, yes)
+        told = self.absences.begin_block(seen.first) + self.absences.follow(seen, yes, Grouped.of(slots, times))
         self.bank.last_seen[slots] = times
         return told
 
@@ -203,6 +204,15 @@ def test_evictions_and_restarts_change_nothing(when: float, how: str) -> None:
     assert [(each.position, each.start) for each in told] == [(each.position, each.start) for each in expected]
     assert again == state
     assert len(expected) > 4
+
+
+@pytest.mark.parametrize("known_for", [30_000.0, 300.0])
+def test_after_another_known_for_those_who_stop_are_told_of_as_before(known_for: float) -> None:
+    world = known()
+    world.absences.configure(replace(world.detection, absence=Absence(known_for=known_for)))
+    assert world.go_on(fleet(6), 3600.0, 3600.0 + 2 * known_for) == []
+    told = world.go_on(fleet(5), 3600.0 + 2 * known_for, 4100.0 + 2 * known_for)
+    assert plain(told) == [("host-5", Phase.OPEN, None)]
 
 
 def test_switched_off_nobody_is_absent_and_what_was_open_is_over() -> None:

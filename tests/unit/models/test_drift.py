@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detector.features.grouping import Grouped
 from detector.models.drift import follow
 from detector.types import Float64
 
@@ -13,7 +14,10 @@ HIGH, LOW = True, False
 
 def one(state: Float64, *highs: bool, start: float = 100.0) -> list[float]:
     times = start + np.arange(float(len(highs)))
-    return [float(each) for each in follow(state, np.zeros(len(highs), np.int64), np.array(highs, np.bool_), times)]
+    return [
+        float(each)
+        for each in follow(state, Grouped.of(np.zeros(len(highs), np.int64), times), np.array(highs, np.bool_))
+    ]
 
 
 def test_a_slot_drifts_from_the_first_of_an_unbroken_run_of_high_scores() -> None:
@@ -31,14 +35,14 @@ def test_a_low_score_ends_it_and_the_next_high_one_begins_anew() -> None:
 def test_slots_drift_apart_from_each_other() -> None:
     state = np.array([np.nan, 5.0, 6.0])
     slots, high = np.array([0, 1, 0, 2, 1]), np.array([HIGH, HIGH, HIGH, LOW, LOW])
-    since = follow(state, slots, high, np.arange(10.0, 15.0))
+    since = follow(state, Grouped.of(slots, np.arange(10.0, 15.0)), high)
     assert since.tolist() == pytest.approx([10, 5, 10, np.nan, np.nan], nan_ok=True)
     assert state.tolist() == pytest.approx([10, np.nan, np.nan], nan_ok=True)
 
 
 def test_no_rows_change_nothing() -> None:
     state = np.array([3.0])
-    assert not len(follow(state, np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros(0)))
+    assert not len(follow(state, Grouped.of(np.zeros(0, np.int64), np.zeros(0)), np.zeros(0, np.bool_)))
     assert state.tolist() == [3]
 
 
@@ -55,9 +59,9 @@ def test_it_is_the_same_however_the_rows_are_cut(rows: list[tuple[int, bool]], c
     for slot, rises, time in zip(slots.tolist(), high.tolist(), times.tolist(), strict=True):
         plain[slot] = (time if np.isnan(plain[slot]) else plain[slot]) if rises else np.nan
         expected.append(plain[slot])
-    found = follow(whole, slots, high, times)
+    found = follow(whole, Grouped.of(slots, times), high)
     parts = [
-        follow(pieces, slots[a:b], high[a:b], times[a:b])
+        follow(pieces, Grouped.of(slots[a:b], times[a:b]), high[a:b])
         for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), len(rows)], strict=True)
     ]
     np.testing.assert_array_equal(found, np.array(expected))
