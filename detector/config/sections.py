@@ -133,12 +133,12 @@ class Config(Section):
             return given
         events = given.get("events")
         keyed = isinstance(events, dict) and events.get("entity") is not None
-        defaults = {
+        defaults: dict[str, dict[str, object]] = {
             "model": PRESETS.get(str(given.get("preset", "events")), {}),
             "blocks": {"rows": KEYED_ROWS} if keyed else {},
         }
-        sections = {name: (over, given.get(name) or {}) for name, over in defaults.items()}
-        return given | {name: _over(over, own) for name, (over, own) in sections.items() if isinstance(own, dict)}
+        own = {name: given.get(name) or {} for name in defaults}
+        return given | {name: _over(defaults[name], section) for name, section in own.items() if isinstance(section, dict)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
