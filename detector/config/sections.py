@@ -138,7 +138,7 @@ class Config(Section):
             "blocks": {"rows": KEYED_ROWS} if keyed else {},
         }
         own = {name: given.get(name) or {} for name in defaults}
-        return given | {name: _over(defaults[name], section) for name, section in own.items() if isinstance(section, dict)}
+        return given | {name: _over(defaults[name], each) for name, each in own.items() if isinstance(each, dict)}
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
