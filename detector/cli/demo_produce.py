@@ -81,7 +81,7 @@ def run(  # noqa: PLR0913 - the options of the command
 
 
 def feed(steps: Iterator[Step], topic: Topic, pace: Pace) -> int:
-    """Send each step when it is due, those that are late together; returns the number of events sent till it is over."""
+    """Send each step when it is due, those that are late together; returns how many events were, till it is over."""
     sent, waiting = 0, list[Event]()
     for step in steps:
         if step.time > pace.now() or len(waiting) >= _MANY:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +16,8 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
+
+from tests.support import maven
 
 POM = Path(__file__).parents[1] / "kafka" / "pom.xml"
 START_SECONDS = 60.0
@@ -50,28 +50,11 @@ def free_port() -> int:
 
 def broker_classpath() -> str:
     """Return the Java class path of the broker; Maven fetches the jars at the first call."""
-    if shutil.which("java") is None:
-        message = "needs a Kafka broker: install Java 17 and Maven, or set KAFKA_BOOTSTRAP_SERVERS"
-        raise BrokerUnavailableError(message)
-    known = POM.parent / "target" / "classpath.txt"
-    if known.exists() and known.stat().st_mtime > POM.stat().st_mtime:
-        classpath = known.read_text(encoding="utf-8").strip()
-        if all(Path(jar).exists() for jar in classpath.split(os.pathsep)):
-            return classpath
-    if shutil.which("mvn") is None:
-        message = "needs a Kafka broker: install Maven (it fetches Kafka), or set KAFKA_BOOTSTRAP_SERVERS"
-        raise BrokerUnavailableError(message)
-    known.parent.mkdir(exist_ok=True)
-    fresh = known.with_suffix(f".{os.getpid()}")
-    command = ["mvn", "-q", "-B", "-f", str(POM), "dependency:build-classpath", f"-Dmdep.outputFile={fresh}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode != 0 or not fresh.exists():
-        message = (
-            f"needs a Kafka broker, but Maven cannot fetch one (or set KAFKA_BOOTSTRAP_SERVERS): {done.stdout[-500:]}"
-        )
-        raise BrokerUnavailableError(message)
-    fresh.replace(known)
-    return known.read_text(encoding="utf-8").strip()
+    try:
+        return maven.classpath(POM)
+    except maven.MavenUnavailableError as error:
+        message = f"needs a Kafka broker: {error}; or set KAFKA_BOOTSTRAP_SERVERS"
+        raise BrokerUnavailableError(message) from error
 
 
 class Cluster:
