@@ -14,7 +14,6 @@ import structlog
 from detector import decoding
 from detector.alerts import build as build_sinks
 from detector.alerts import dead_letters
-from detector.alerts.delivery import Delivery
 from detector.alerts.raising import Raising
 from detector.config import sections
 from detector.config.detection import Detection
@@ -25,6 +24,11 @@ from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, use_one_thread
 from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.models.window import WindowLimits
+from detector.notification.grouping import Grouping
+from detector.notification.intake import SINK
+from detector.notification.outward import Outward
+from detector.notification.resending import Resending
+from detector.notification.rules import NotificationRules
 from detector.observing import Observing
 from detector.operating import LearningModes
 from detector.outbox_commands import OutboxCommands
@@ -42,6 +46,7 @@ from detector.sources.kafka import KafkaSource
 from detector.status import Status
 from detector.store.continuity import Policy
 from detector.store.folder import refit_file
+from detector.store.notification import NotificationFile
 from detector.store.sqlite import SqliteStore
 from detector.store.writer import Writer
 from detector.telemetry import logs
@@ -86,7 +91,7 @@ class Daemon:
 
     service: Service
     ownership: Ownership
-    delivery: Delivery
+    delivery: Outward
     health: Health
     metrics: Metrics
     address: tuple[str, int] | None
@@ -123,8 +128,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         observing.reloaded(successful=True)
         metrics.ask(health.age, partial(_disk, config.store.path))
         store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
-        sinks = build_sinks.build(config, observing.template_failed)
-        delivery = Delivery(sinks, clock, observing)
+        delivery, grouping = _way_out(config, parts, clock, observing)
         writer = Writer(delivery.wake, max_alert_delay=config.checkpoint.max_alert_delay, monotonic=clock.monotonic)
         parts.callback(writer.close)
         source = source or _source(config, clock)
@@ -143,7 +147,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
             letters_to_topic=config.dead_letters.topic is not None,
             commit=source.commit,
         )
-        alerts = Raising([sink.name for sink in config.sinks])
+        alerts = Raising(SINK)
         pipeline = Pipeline(
             source,
             ownership.owned,
@@ -164,6 +168,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         def survey() -> None:
             refitting.turn()
             observing.models(list(ownership.owned.values()))
+            delivery.know({partition: len(owned.model.slots) for partition, owned in ownership.owned.items()})
             idle.look(list(ownership.owned.values()), ready=health.ready()[0])
             waiting()
 
@@ -175,6 +180,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
                 reload.prepare,
                 lambda new: Prepared(partial(logs.configure, new.log)),
                 lambda new: Prepared(partial(backlog.accept, new)),
+                lambda new: Prepared(partial(delivery.accept, NotificationRules.of(new))),
                 lambda new: Prepared(partial(idle.accept, new.absence.idle_after)),
             ],
             observing,
@@ -200,8 +206,21 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         # Before the source: to give a partition up, no receiver that hangs is waited for.
         parts.callback(delivery.close, _CLOSE_SECONDS)
         parts.callback(delivery.drain, _DRAIN_SECONDS)
+        parts.callback(lambda: grouping.hurry() if source.exhausted else None)
         parts.callback(ownership.settle)
         yield Daemon(service, ownership, delivery, health, metrics, web.address if config.http.enabled else None)
+
+
+def _way_out(config: sections.Config, parts: ExitStack, clock: Clock, observing: Observing) -> tuple[Outward, Grouping]:
+    """Put together what takes alerts from the partitions' outboxes to the sinks."""
+    sinks = build_sinks.build(config, observing.template_failed)
+    letters = build_sinks.build_letters(config)
+    file = NotificationFile(config.store.path, keep_given_up=config.dead_letters.keep, now=clock.now)
+    parts.callback(file.close)
+    rules = NotificationRules.of(config)
+    grouping = Grouping(file, rules, clock, observing)
+    stages = (grouping, Resending(file, rules, clock, observing))
+    return Outward(file, rules, stages, sinks=sinks, letters=letters, clock=clock, observer=observing), grouping
 
 
 class Models:
@@ -264,7 +283,7 @@ def _policy(config: sections.Config) -> Policy:
 class _Backlog:
     """What the daemon has to wait for before it may read on."""
 
-    def __init__(self, config: sections.Config, ownership: Ownership, writer: Writer, delivery: Delivery) -> None:
+    def __init__(self, config: sections.Config, ownership: Ownership, writer: Writer, delivery: Outward) -> None:
         self._ownership = ownership
         self._writer = writer
         self._delivery = delivery

@@ -158,6 +158,16 @@ class Observing:
         if successful:
             self._metrics.config_last_reload_success_timestamp_seconds.set(self._now())
 
+    # --- notification's, on its threads
+
+    def notified(self, sink: str, kind: str, count: int = 1) -> None:
+        """Count messages that were written for a sink."""
+        self._metrics.notifications.labels(sink, kind).inc(count)
+
+    def suppressed(self, reason: str, count: int = 1) -> None:
+        """Count alerts that made no message."""
+        self._metrics.alerts_suppressed.labels(reason).inc(count)
+
     # --- the delivery's, on its threads
 
     def delivered(self, sink: str, code: str, seconds: float) -> None:

@@ -102,7 +102,33 @@ class Decoder(Protocol):
         """Decode records in order. Never raises for what a record holds: it becomes a Reject."""
 
 
-class PartitionStore(Protocol):
+class Outbox(Protocol):
+    """What waits for its delivery: a partition's, or notification's. All but `partition` is the delivery thread's."""
+
+    @property
+    def partition(self) -> Partition:
+        """Whose it is; no two of one delivery have the same."""
+
+    def due(self, sink: str, now: float, limit: int) -> list[QueuedEntry]:
+        """Return the oldest undelivered entries of a sink that are due, oldest first.
+
+        One that is behind an earlier one of its subject that is not due yet waits for it.
+        """
+
+    def collapse(self, sink: str) -> int:
+        """Drop the undelivered entries of a sink of whose subject there is a later one; returns how many."""
+
+    def settle(self, results: Sequence[tuple[QueuedEntry, Attempt, float]]) -> None:
+        """Write what became of entries; the float is when to try again (used for Outcome.RETRY alone).
+
+        DELIVERED entries leave the outbox; REFUSED and GONE ones are kept, marked, and not due again.
+        """
+
+    def backlog(self) -> dict[str, tuple[int, float, int]]:
+        """Per sink: number of undelivered entries, created time of the oldest (0 if none), bytes of their bodies."""
+
+
+class PartitionStore(Outbox, Protocol):
     """One partition's state on disk, held under a lock until `close`.
 
     Called from three threads: reads and `add_control` on the main thread; `write_slots`, `commit_checkpoint` and
@@ -166,25 +192,6 @@ class PartitionStore(Protocol):
 
     def commit_alerts(self, entries: Sequence[OutboxEntry], through: Position, block: int) -> None:
         """Add alerts to the outbox and move `alerts_through`, in one transaction."""
-
-    # --- outbox, on the delivery thread
-    def due(self, sink: str, now: float, limit: int) -> list[QueuedEntry]:
-        """Return the oldest undelivered entries of a sink that are due, oldest first.
-
-        One that is behind an earlier one of its subject that is not due yet waits for it.
-        """
-
-    def collapse(self, sink: str) -> int:
-        """Drop the undelivered entries of a sink of whose subject there is a later one; returns how many."""
-
-    def settle(self, results: Sequence[tuple[QueuedEntry, Attempt, float]]) -> None:
-        """Write what became of entries; the float is when to try again (used for Outcome.RETRY alone).
-
-        DELIVERED entries leave the outbox; REFUSED and GONE ones are kept, marked, and not due again.
-        """
-
-    def backlog(self) -> dict[str, tuple[int, float, int]]:
-        """Per sink: number of undelivered entries, created time of the oldest (0 if none), bytes of their bodies."""
 
     def close(self) -> None:
         """Close and unlock. Closing twice is harmless."""

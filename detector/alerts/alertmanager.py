@@ -86,7 +86,7 @@ class AlertmanagerSink:
 
     def _fleet(self, message: messages.Message) -> dict[str, Any]:
         annotations = {"summary": message.summary}
-        start = min(map(self._start, message.alerts))
+        start = message.fleet["since"] if message.fleet else format_.instant(self._now())
         return self._alert(format_.fleet_labels(message), annotations, start, firing=message.firing)
 
     def _alert(

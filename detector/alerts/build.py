@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 
 def build(config: sections.Config, template_failed: Callable[[str], None] = lambda _: None) -> list[Sink]:
-    """Return the configured sinks in order, and the one for dead letters where they have a topic.
+    """Return the configured sinks in order.
 
     No receiver needs to be up. `template_failed` is told the name of a sink whose template could not be used for a
     message. Raises ConfigError where a secret, a certificate, a URL or a template cannot be used.
     """
-    sinks = [sink(settings, f"sinks[{i}]", config.kafka, template_failed) for i, settings in enumerate(config.sinks)]
-    if config.dead_letters.topic is not None:
-        sinks.append(_kafka(dead_letters.SINK, config.dead_letters.topic, config.kafka))
-    return sinks
+    return [sink(settings, f"sinks[{i}]", config.kafka, template_failed) for i, settings in enumerate(config.sinks)]
+
+
+def build_letters(config: sections.Config) -> list[Sink]:
+    """Return the sink for dead letters where they have a topic; ConfigError as `build`."""
+    topic = config.dead_letters.topic
+    return [] if topic is None else [_kafka(dead_letters.SINK, topic, config.kafka)]
 
 
 def sink(settings: sections.Sink, place: str, kafka: sections.Kafka, template_failed: Callable[[str], None]) -> Sink:

@@ -18,7 +18,7 @@ from detector.types import Partition
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from detector.protocols import Clock, PartitionStore, Sink
+    from detector.protocols import Clock, Outbox, Sink
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Delivery:
         self._observer = observer
         self._changed = threading.Condition()
         # Shared, under `_changed`:
-        self._stores: dict[Partition, PartitionStore] = {}
+        self._stores: dict[Partition, Outbox] = {}
         self._leaving: set[Partition] = set()
         self._reported: list[Concluded] = []
         self._finished: list[Line] = []
@@ -70,7 +70,7 @@ class Delivery:
 
     # --- what others call
 
-    def attach(self, store: PartitionStore) -> None:
+    def attach(self, store: Outbox) -> None:
         """Deliver what this store's outbox holds, from now on."""
         with self._changed:
             self._stores[store.partition] = store
@@ -120,7 +120,7 @@ class Delivery:
         self.wake()
 
     def waiting(self, partition: Partition) -> Backlog:
-        """Return a partition's `PartitionStore.backlog` as of the last second."""
+        """Return a partition's `Outbox.backlog` as of the last second."""
         with self._changed:
             return self._waiting.get(partition, {})
 
@@ -277,7 +277,7 @@ class Delivery:
             self._observer.collapsed(line.sink.name, dropped)
         return dropped
 
-    def _settled(self) -> list[PartitionStore]:
+    def _settled(self) -> list[Outbox]:
         """Return the stores in which what was tried is written down."""
         return [store for partition, store in self._attached().items() if partition not in self._unsettled]
 
@@ -305,6 +305,6 @@ class Delivery:
     def _held(self) -> set[Partition]:
         return set[Partition]().union(*self._busy.values())
 
-    def _attached(self) -> dict[Partition, PartitionStore]:
+    def _attached(self) -> dict[Partition, Outbox]:
         with self._changed:
             return {p: s for p, s in self._stores.items() if p not in self._leaving}

@@ -83,6 +83,13 @@ class ConcurrentSink(Sink, Protocol):
         """Try once to send so many entries at the same time, in no order; an attempt for each."""
 
 
+@runtime_checkable
+class PatientSink(Sink, Protocol):
+    """A sink that gives entries up after another time than the others: `patience`, in seconds of their age."""
+
+    patience: float
+
+
 class Line:
     """Takes rounds of items, tries them in order, and reports what became of each; None = the round is over.
 
@@ -116,6 +123,7 @@ class Line:
         self._report = report
         self._bulk = sink if isinstance(sink, BulkSink) else None
         self._concurrent = sink if isinstance(sink, ConcurrentSink) else None
+        self._patience = sink.patience if isinstance(sink, PatientSink) else retry.PATIENCE
         self._trouble = Rarely(log, clock.monotonic)
         self._silent_until = -math.inf
         self._rounds: queue.SimpleQueue[Sequence[Item] | None] = queue.SimpleQueue()
@@ -218,7 +226,7 @@ class Line:
         return list(zip(items, attempts, strict=True))
 
     def _conclude(self, item: Item, tried: Attempt) -> None:
-        attempt, again = retry.judge(item.queued, tried, self._clock.now(), self._jitter())
+        attempt, again = retry.judge(item.queued, tried, self._clock.now(), self._jitter(), self._patience)
         if attempt.outcome is Outcome.REFUSED:
             self._observer.refused(self.sink.name, attempt.code)
             if self._clock.monotonic() >= self._silent_until:

@@ -14,7 +14,7 @@ from detector.errors import DetectorError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from detector.protocols import PartitionStore
+    from detector.protocols import Outbox
     from detector.types import Partition, QueuedEntry
 
 log = structlog.get_logger(__name__)
@@ -34,18 +34,18 @@ class Outboxes:
         self._observer = observer
         self._troubled: set[Partition] = set()
 
-    def due(self, sink: str, stores: Iterable[PartitionStore], now: float) -> list[Item]:
+    def due(self, sink: str, stores: Iterable[Outbox], now: float) -> list[Item]:
         """Return what is due, oldest first; each partition's in its own order."""
         nothing: list[QueuedEntry] = []
         found = [(s.partition, self._asked(s, partial(s.due, sink, now, LIMIT), nothing)) for s in stores]
         items = ([Item(partition, queued) for queued in entries] for partition, entries in found)
         return list(heapq.merge(*items, key=lambda item: item.queued.created))
 
-    def collapse(self, sink: str, store: PartitionStore) -> int:
+    def collapse(self, sink: str, store: Outbox) -> int:
         """Drop what later messages make superfluous; returns how many."""
         return self._asked(store, partial(store.collapse, sink), 0)
 
-    def settle(self, store: PartitionStore, concluded: Sequence[Concluded]) -> bool:
+    def settle(self, store: Outbox, concluded: Sequence[Concluded]) -> bool:
         """Write down what became of entries; False where the store cannot take it now."""
         results = [(one.item.queued, one.attempt, one.again) for one in concluded]
 
@@ -55,7 +55,7 @@ class Outboxes:
 
         return self._asked(store, settled, otherwise=False)
 
-    def backlog(self, store: PartitionStore) -> Backlog:
+    def backlog(self, store: Outbox) -> Backlog:
         """Return what waits."""
         nothing: Backlog = {}
         return self._asked(store, store.backlog, nothing)
@@ -64,7 +64,7 @@ class Outboxes:
         """Forget that a partition was in trouble: it is let go."""
         self._troubled.discard(partition)
 
-    def _asked(self, store: PartitionStore, call: Callable[[], T], otherwise: T) -> T:
+    def _asked(self, store: Outbox, call: Callable[[], T], otherwise: T) -> T:
         partition = store.partition
         try:
             answer = call()

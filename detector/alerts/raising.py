@@ -16,10 +16,10 @@ from detector.types import Alert, Bool, FeatureShare, Finding, Incident, OutboxE
 
 
 class Raising:
-    """Writes an alert for each transition of an incident, one outbox entry for each sink."""
+    """Writes an alert for each transition of an incident, as an outbox entry for `sink`."""
 
-    def __init__(self, sinks: Sequence[str]) -> None:
-        self._sinks = tuple(sinks)
+    def __init__(self, sink: str) -> None:
+        self._sink = sink
 
     def raise_(
         self, place: Place, detection: Detection, rows: Rows, transitions: Sequence[Transition], through: Position
@@ -32,7 +32,7 @@ class Raising:
                 continue
             alert = _alert(place, detection, rows, transition)
             body = encode(alert, units)
-            entries += [OutboxEntry(alert.id, sink, "alert", body) for sink in self._sinks]
+            entries.append(OutboxEntry(alert.id, self._sink, "alert", body))
         return entries
 
 

@@ -69,11 +69,13 @@ def pause(failures: int, asked: float | None, jitter: float) -> float:
     return delay(failures, asked, jitter) if asked is not None else min(delay(failures, None, jitter), PAUSE_LIMIT)
 
 
-def judge(queued: QueuedEntry, attempt: Attempt, now: float, jitter: float) -> tuple[Attempt, float]:
+def judge(
+    queued: QueuedEntry, attempt: Attempt, now: float, jitter: float, patience: float = PATIENCE
+) -> tuple[Attempt, float]:
     """Return the attempt and when to try again; a failure at the end of the schedule becomes a refusal."""
     if attempt.outcome is not Outcome.RETRY:
         return attempt, now
-    if now - queued.created >= PATIENCE:
+    if now - queued.created >= patience:
         hours = (now - queued.created) / 3600
         detail = f"gave up after {hours:.0f} h and {queued.attempts + 1} attempts; the last: {attempt.detail}"
         return attempt._replace(outcome=Outcome.REFUSED, detail=detail), now

@@ -90,6 +90,7 @@ def _demo(
                 "sinks": [
                     {
                         "kind": "webhook",
+                        "direct": True,
                         "url": receiver.url,
                         "secrets": [receiver.secret],
                         "allow_networks": ["127.0.0.0/8"],

@@ -13,7 +13,9 @@ _AT_ONCE = (
     "dead_letters.max_bytes",
     "http.reload_token",
     "log",
+    "notification",
     "outbox",
+    "routes",
     "preset",  # the defaults of `model` that it stands for are judged as part of `model`
 )
 _AT_BOUNDARY = ("absence", "alerting", "blocks", "entities", "events", "incidents", "learning", "model")

@@ -104,7 +104,7 @@ def _text(detail: ErrorDetails, path: Path, document: Document) -> str:
 def _unknown_key(path: Path, document: Document) -> str:
     key = str(path[-1])
     section = section_at(path[:-1], document.value)
-    known = list(section.model_fields) if section else []
+    known = list(section.by_key()) if section else []
     alike = nearest(key, known)
     if alike:
         return f"unknown key, did you mean `{alike}`?"
@@ -127,7 +127,7 @@ def _unknown_kind(path: Path, document: Document) -> str:
 
 def _meaning(path: Path, document: Document) -> str:
     section = section_at(path[:-1], document.value)
-    field = section.model_fields.get(str(path[-1])) if section else None
+    field = section.by_key().get(str(path[-1])) if section else None
     return f": {' '.join(field.description.split())}" if field and field.description else ""
 
 

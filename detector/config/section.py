@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic.fields import FieldInfo
 
 
 class Section(BaseModel):
     """A part of the configuration: frozen, unknown keys refused, every field documented."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @classmethod
+    def by_key(cls) -> dict[str, FieldInfo]:
+        """Return its fields by their names in YAML, which may be words that Python keeps for itself."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
 
 
 class Secret(Section):

@@ -17,6 +17,7 @@ from detector.config.incidents import Incidents
 from detector.config.learning import Learning
 from detector.config.model import KEYED_ROWS, PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.mute_times import MuteTime
+from detector.config.notification import Fleet, Notification, Route
 from detector.config.operation import Checkpointing, DeadLetters, Http, Log, Store
 from detector.config.refit import Refit
 from detector.config.section import Secret, Section
@@ -38,6 +39,7 @@ __all__ = [
     "Events",
     "Feature",
     "FileSource",
+    "Fleet",
     "HalfLife",
     "Http",
     "Incidents",
@@ -49,9 +51,11 @@ __all__ = [
     "Log",
     "Model",
     "MuteTime",
+    "Notification",
     "Outbox",
     "Refit",
     "Registry",
+    "Route",
     "Sasl",
     "Secret",
     "Section",
@@ -107,6 +111,10 @@ class Config(Section):
     """Where alerts go."""
     mute_times: list[MuteTime] = []
     """Times in which incidents are not told to people."""
+    routes: list[Route] = []
+    """Which incidents go to which sinks; without any, all go to every sink."""
+    notification: Notification = Notification()
+    """How messages for people come about."""
     outbox: Outbox = Outbox()
     """Where alerts wait for their delivery."""
     dead_letters: DeadLetters = DeadLetters()
@@ -153,5 +161,9 @@ class Config(Section):
         names = [mute_time.name for mute_time in self.mute_times]
         if twice := {n for n in names if names.count(n) > 1}:
             message = f"names of mute times must differ; given twice: {', '.join(sorted(twice))}"
+            raise ValueError(message)
+        unknown = {sink for route in self.routes for sink in route.sinks} - {sink.name for sink in self.sinks}
+        if unknown:
+            message = f"`routes` name sinks that there are not: {', '.join(sorted(unknown))}"
             raise ValueError(message)
         return self

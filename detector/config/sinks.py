@@ -39,6 +39,9 @@ class WebhookSink(Section):
     """A webhook."""
     name: str = "webhook"
     """Its name in metrics and logs."""
+    direct: bool = False
+    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
+    repeated, silenced."""
     url: HttpUrl
     """Where to post."""
     secrets: list[SigningSecret] = []
@@ -81,6 +84,9 @@ class AppriseSink(Section):
     """A service that apprise knows."""
     name: str = "apprise"
     """Its name in metrics and logs."""
+    direct: bool = False
+    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
+    repeated, silenced."""
     url: Secret
     """The service, with the tokens that it asks for, as apprise has it (https://appriseit.com/services/): a secret."""
     timeout: Seconds = 20.0
@@ -101,6 +107,9 @@ class KafkaSink(Section):
     """A Kafka topic."""
     name: str = "kafka"
     """Its name in metrics and logs."""
+    direct: bool = True
+    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
+    repeated, silenced."""
     topic: TopicName
     """The topic."""
 
@@ -112,6 +121,9 @@ class StdoutSink(Section):
     """Standard output."""
     name: str = "stdout"
     """Its name in metrics and logs."""
+    direct: bool = True
+    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
+    repeated, silenced."""
 
 
 class AlertmanagerSink(Section):
@@ -165,4 +177,4 @@ class Outbox(Section):
     """Where alerts wait for their delivery."""
 
     max_alerts: Count = 100_000
-    """Alerts of one partition that may wait for one sink; beyond, reading waits for the receiver."""
+    """Messages that may wait for one sink, and alerts of one partition; beyond, reading waits for the receiver."""

@@ -20,7 +20,7 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
 
 def elsewhere(given: str) -> list[str]:
     """Return the sections, as YAML paths, that do know a key of exactly this name."""
-    return sorted({path for path, section in _sections(Config, "") if given in section.model_fields})
+    return sorted({path for path, section in _sections(Config, "") if given in section.by_key()})
 
 
 def section_at(path: Sequence[str | int], value: object) -> type[Section] | None:
@@ -32,7 +32,7 @@ def section_at(path: Sequence[str | int], value: object) -> type[Section] | None
     for step in path:
         section = _choose(annotation, value)
         if section is not None:
-            known = section.model_fields.get(str(step))
+            known = section.by_key().get(str(step))
             if known is None:
                 return None
             annotation = known.annotation
@@ -71,7 +71,7 @@ def _choose(annotation: Any, value: object) -> type[Section] | None:
 
 def _sections(section: type[Section], path: str) -> Iterator[tuple[str, type[Section]]]:
     yield path, section
-    for name, known in section.model_fields.items():
+    for name, known in section.by_key().items():
         inside = f"{path}.{name}" if path else name
         for member in parts(known.annotation):
             inner = get_args(member)[-1] if get_origin(member) in {list, dict} else member

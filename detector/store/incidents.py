@@ -51,9 +51,42 @@ def open_ones(sqlite: sqlite3.Connection, file: Path) -> Iterator[KnownIncident]
     return _read(sqlite, file, "WHERE phase <> 'resolve' ORDER BY number", ())
 
 
+def members(sqlite: sqlite3.Connection, file: Path, group: int) -> Iterator[KnownIncident]:
+    """Yield the members of a group, in the order they began to be known."""
+    return _read(sqlite, file, "WHERE id IN (SELECT incident FROM member WHERE grouping = ?) ORDER BY number", (group,))
+
+
+def over(sqlite: sqlite3.Connection, file: Path, limit: int) -> Iterator[KnownIncident]:
+    """Yield the newest incidents that are over, in the order they began to be known."""
+    newest = "SELECT number FROM incident WHERE phase = 'resolve' ORDER BY number DESC LIMIT ?"
+    return _read(sqlite, file, f"WHERE number IN ({newest}) ORDER BY number", (limit,))
+
+
+def open_ids(sqlite: sqlite3.Connection) -> list[str]:
+    """Return the ids of the incidents that are not over, in the order they began to be known."""
+    found = sqlite.execute("SELECT id FROM incident WHERE phase <> 'resolve' ORDER BY number")
+    return [identity for (identity,) in found]
+
+
 def latest(sqlite: sqlite3.Connection, file: Path, limit: int) -> list[KnownIncident]:
     """Return incidents, the newest first, open or not."""
     return list(_read(sqlite, file, "ORDER BY number DESC LIMIT ?", (limit,)))
+
+
+def grouped(sqlite: sqlite3.Connection) -> int:
+    """Return the revision up to which incidents were put into groups."""
+    (revision,) = sqlite.execute("SELECT grouped FROM head").fetchone()
+    return int(revision)
+
+
+def set_grouped(sqlite: sqlite3.Connection, revision: int) -> None:
+    """Write up to which revision incidents were put into groups."""
+    sqlite.execute("UPDATE head SET grouped = ?", (revision,))
+
+
+def stale(sqlite: sqlite3.Connection, file: Path, before: float) -> list[KnownIncident]:
+    """Return open incidents of which nothing was heard since an epoch second."""
+    return list(_read(sqlite, file, "WHERE phase <> 'resolve' AND changed < ?", (before,)))
 
 
 def prune(sqlite: sqlite3.Connection, keep: int) -> None:

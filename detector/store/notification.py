@@ -69,7 +69,8 @@ CREATE TABLE fate (
 CREATE TABLE grouping (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     sink TEXT NOT NULL, route TEXT NOT NULL, labels TEXT NOT NULL,  -- the route's matchers; JSON object
-    made REAL NOT NULL, told REAL,                                  -- when first, and when last a message went out
+    made REAL NOT NULL, told REAL,                                  -- when it began; when last a message was written
+    messages INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sink, route, labels)
 );
 CREATE TABLE member (

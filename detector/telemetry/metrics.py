@@ -130,10 +130,15 @@ class Metrics:
         )
         self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")
         self.alerts_suppressed = self._counter(
-            "alerts_suppressed", "Anomalous rows that raised no alert of their own", "reason"
+            "alerts_suppressed",
+            "Anomalous rows that raised no alert of their own, and alerts that made no message",
+            "reason",
         )
         for cause in ("below_open_after", "within_incident"):
             self.alerts_suppressed.labels(cause)
+        self.notifications = self._counter(
+            "notifications", "Messages written for a sink, by what they are", "sink", "kind"
+        )
         self.deliveries = self._counter("deliveries", "Attempts to deliver", "sink", "code")
         self.delivery_duration_seconds = self._histogram(
             "delivery_duration_seconds",

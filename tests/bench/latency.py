@@ -107,7 +107,7 @@ def daemon(bootstrap: str, topic: str, url: str, reading: Reading) -> None:
                 "source": {"kind": "kafka", "topics": [topic], "group": f"bench-{uuid.uuid4()}"},
                 "kafka": {"bootstrap_servers": [bootstrap]},
                 "events": {**EVENTS, "timestamp": {"path": "ts", "unit": "us"}},
-                "sinks": [{"kind": "webhook", "url": url, "allow_networks": ["127.0.0.0/8"]}],
+                "sinks": [{"kind": "webhook", "direct": True, "url": url, "allow_networks": ["127.0.0.0/8"]}],
                 "store": {"path": folder},
                 "http": {"port": 0},
                 "log": {"level": "warning"},

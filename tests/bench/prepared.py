@@ -141,7 +141,7 @@ class Worker:
         self._pipeline = Pipeline(
             self._source,
             self._ownership.owned,
-            alerts=Raising(["webhook"]),
+            alerts=Raising("webhook"),
             writer=self._writer,
             observer=self._watching,
             clock=SystemClock(),

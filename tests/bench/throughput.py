@@ -126,7 +126,7 @@ def daemon_reading(form: str, bootstrap: str, topic: str, events: int) -> Result
                 "source": {"kind": "kafka", "topics": [topic], "group": f"bench-{uuid.uuid4()}"},
                 "kafka": {"bootstrap_servers": [bootstrap]},
                 "events": {**EVENTS, "format": form},
-                "sinks": [{"kind": "webhook", "url": received.url, "allow_networks": ["127.0.0.0/8"]}],
+                "sinks": [{"kind": "webhook", "direct": True, "url": received.url, "allow_networks": ["127.0.0.0/8"]}],
                 "store": {"path": folder},
                 "http": {"port": 0},
                 "log": {"level": "warning"},

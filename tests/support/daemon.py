@@ -46,7 +46,12 @@ class Daemon:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.store = Path(environ.get("DETECTOR_STORE", folder / "store"))
-        self._environ = {"DETECTOR_STORE": str(self.store), "DETECTOR_HTTP_PORT": "0", **environ}
+        self._environ = {
+            "DETECTOR_STORE": str(self.store),
+            "DETECTOR_HTTP_PORT": "0",
+            "DETECTOR_WEBHOOK_DIRECT": "true",
+            **environ,
+        }
         self._file = folder / "config.yaml"
         self._file.write_bytes(SHIPPED.read_bytes())
         self.configure({**NOT_SHIPPED, **settings})

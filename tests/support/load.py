@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from kafka.errors import RetriableError
 
-from detector.store import folder, inspect
+from detector.store import folder, inspect, notification
 from detector.store.sqlite import SqliteStore
 from detector.types import Partition
 from tests.support.broker import Cluster, wait_until
@@ -95,8 +95,9 @@ def until_read(cluster: Cluster, group: str, ends: dict[Partition, int], seconds
 def undelivered(store: Path, sink: str = "%") -> int:
     """Return how many messages wait for their delivery, by any sink or by one; their daemon may run."""
     count = 0
-    for partition in folder.partitions(store):
-        file = folder.partition_file(store, partition).absolute().as_uri()
+    files = [folder.partition_file(store, partition) for partition in folder.partitions(store)]
+    for path in [*files, *(file for file in [notification.file_in(store)] if file.exists())]:
+        file = path.absolute().as_uri()
         with closing(sqlite3.connect(f"{file}?mode=ro", uri=True)) as opened:
             waiting = "SELECT count(*) FROM outbox WHERE state = 'queued' AND sink LIKE ?"
             count += opened.execute(waiting, [sink]).fetchone()[0]

@@ -89,7 +89,7 @@ class Member:
         self.pipeline = Pipeline(
             self.source,
             self.ownership.owned,
-            alerts=Raising(["sink"]),
+            alerts=Raising("sink"),
             writer=self.writer,
             observer=self.observing,
             clock=self.clock,

@@ -38,7 +38,7 @@ class Watched:
         self.feed, self.receiver = feed, receiver
         self.group = feed.cluster.topic_name("group")
         self.topics = [feed.cluster.create_topic(f"{self.group}-{stem}") for stem in ("alerts", "dead")]
-        webhook = {"kind": "webhook", "url": "${DETECTOR_WEBHOOK_URL}", "allow_networks": LOOPBACK}
+        webhook = {"kind": "webhook", "direct": True, "url": "${DETECTOR_WEBHOOK_URL}", "allow_networks": LOOPBACK}
         sinks = [{"kind": "stdout"}, webhook, {"kind": "kafka", "topic": self.topics[0]}]
         self.settings = {"source": source, "sinks": sinks, "alerting": SENSITIVE, "incidents": BRIEF}
         self.environ = {"DETECTOR_GROUP": self.group, "DETECTOR_DEAD_LETTER_TOPIC": self.topics[1]}

@@ -95,7 +95,7 @@ class Worker:
         self.pipeline = Pipeline(
             self.source,
             self.ownership.owned,
-            alerts=Raising(["sink"]),
+            alerts=Raising("sink"),
             writer=self.writer,
             observer=self.watcher,
             clock=SystemClock(),

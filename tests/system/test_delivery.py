@@ -28,7 +28,7 @@ def test_alerts_wait_for_their_receiver(broker: Cluster, new_daemon: DaemonFacto
     feed.write(600)
     over = Event()
     with Receiver(otherwise=Answer(until=over)) as receiver:
-        webhook = {"kind": "webhook", "url": receiver.url, "secrets": [SECRET], "timeout": "1s"}
+        webhook = {"kind": "webhook", "direct": True, "url": receiver.url, "secrets": [SECRET], "timeout": "1s"}
         webhook["allow_networks"] = LOOPBACK
         if outage == "refused":
             receiver.stop()
@@ -99,7 +99,13 @@ def test_no_secret_is_told(new_broker: BrokerFactory, new_daemon: DaemonFactory,
     token.write_text(f"Bearer {PASSWORD}\n")
     with Receiver(401, 500, 204) as receiver:
         url = receiver.url.replace("http://", f"http://alice:{PASSWORD}@")
-        webhook = {"kind": "webhook", "url": url, "secrets": [SECRET], "headers": {"X-Key": {"file": str(token)}}}
+        webhook = {
+            "kind": "webhook",
+            "direct": True,
+            "url": url,
+            "secrets": [SECRET],
+            "headers": {"X-Key": {"file": str(token)}},
+        }
         webhook["allow_networks"] = LOOPBACK
         sasl = {"mechanism": "PLAIN", "username": "alice", "password": {"value": f"{PASSWORD}-wrong"}}
         daemon = new_daemon(

@@ -18,6 +18,7 @@ from detector.control import address
 from detector.control.asking import ask
 from detector.errors import StoreError
 from detector.sources.memory import MemoryLog, MemorySource
+from detector.store.notification import NotificationFile
 from detector.store.sqlite import SqliteStore
 from detector.telemetry.health import BlockReason
 from detector.types import Partition, Position
@@ -40,7 +41,7 @@ ISSUED = (
     "alerts_total{state} alerts_suppressed_total{reason} incidents_total{severity} incidents_open{severity} "
     "incidents_resolved_total{reason} alert_budget_incidents_per_day alert_observed_incidents_per_day "
     "alert_budget_unmet{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
-    "outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
+    "notifications_total{sink,kind} outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
     "loop_age_seconds store_free_bytes store_size_bytes"
 )
 """The metrics that the documentation names, with their labels."""
@@ -129,7 +130,7 @@ def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -
         return samples["entities_evicted_total"] == 2 == samples["entities_active"] and samples.get(outbox) == 0
 
     with Receiver() as receiver:
-        sinks = [{"kind": "webhook", "url": receiver.url, "allow_networks": LOOPBACK}]
+        sinks = [{"kind": "webhook", "url": receiver.url, "direct": True, "allow_networks": LOOPBACK}]
         config = configuration(tmp_path, sinks=sinks, checkpoint={"interval": 0.1})
         with daemon(config, source=source) as built:
             built.service.run(everything_told)
@@ -202,14 +203,14 @@ def test_reading_waits_for_a_receiver_that_is_away_with_too_many_alerts_and_goes
 
     def look() -> bool:
         reasons = built.health.ready()[1]
-        if BlockReason.OUTBOX in reasons and not waited:
+        if "webhook" in reasons.get(BlockReason.OUTBOX, "") and not waited:
             waited.append(reasons[BlockReason.OUTBOX])
             log.append(PARTITION, *written[LINES:], timestamp=-1)
             source.finish()
             receiver.start()
         return False
 
-    sinks = [{"kind": "webhook", "url": receiver.url, "allow_networks": LOOPBACK}]
+    sinks = [{"kind": "webhook", "url": receiver.url, "direct": True, "allow_networks": LOOPBACK}]
     with daemon(configuration(tmp_path, sinks=sinks, outbox={"max_alerts": 2}), source=source) as built:
         built.service.run(look)
         built.ownership.settle()
@@ -225,13 +226,14 @@ def test_a_receiver_that_hangs_does_not_keep_the_daemon_from_ending(tmp_path: Pa
     write(tmp_path)
     let_go = threading.Event()
     with Receiver(otherwise=Answer(until=let_go)) as receiver:
-        sinks = [{"kind": "webhook", "url": receiver.url, "timeout": 3600.0, "allow_networks": LOOPBACK}]
+        sinks = [
+            {"kind": "webhook", "url": receiver.url, "direct": True, "timeout": 3600.0, "allow_networks": LOOPBACK}
+        ]
         with daemon(configuration(tmp_path, sinks=sinks)) as built:
             built.service.run(lambda: bool(receiver.requests))
         assert not let_go.is_set()
         let_go.set()
-    store = SqliteStore(tmp_path / "store", keep_rejects=1)
-    opened = store.open(Partition("readings", 0))
+    opened = NotificationFile(tmp_path / "store", keep_given_up=1)
     assert len(opened.due("webhook", float("inf"), 100)) > 0  # what was in flight goes out again
     opened.close()
 

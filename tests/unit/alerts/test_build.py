@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from detector.alerts.build import build
+from detector.alerts.build import build, build_letters
 from detector.config.sections import Config
 from detector.errors import ConfigError
 from detector.protocols import Sink
@@ -34,8 +34,11 @@ def test_the_sinks_are_those_of_the_configuration_in_order() -> None:
 
 
 def test_dead_letters_have_a_sink_where_they_have_a_topic() -> None:
-    assert [sink.name for sink in built(sinks=[])] == []
-    assert [sink.name for sink in built(sinks=[], dead_letters={"topic": "rejects"})] == ["dead_letters"]
+    config = {"source": {"kind": "kafka", "topics": ["a"]}, "events": {"features": ["x"]}}
+    assert build_letters(Config.model_validate(config)) == []
+    (sink,) = build_letters(Config.model_validate(config | {"dead_letters": {"topic": "rejects"}}))
+    assert sink.name == "dead_letters"
+    sink.close()
 
 
 def test_an_error_names_the_sink_by_its_place() -> None:

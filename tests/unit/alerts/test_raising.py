@@ -43,7 +43,7 @@ def raised(events: dict[str, Any], given: list[float], observed: list[float], pa
     row = Place(Position(0), 0.0, 0.0, anomaly)
     facts = Facts("", (0, 0), 1, 0.0, 1e-4, False, False, 1, shares_of(anomaly.parts[None])[0].tolist())  # noqa: FBT003
     opened = transition(facts, Phase.OPEN, None, row, columns)
-    (entry,) = Raising(["sink"]).raise_(PLACE, detection, rows, [opened], Position(0))
+    (entry,) = Raising("sink").raise_(PLACE, detection, rows, [opened], Position(0))
     found: dict[str, Any] = json.loads(entry.body)
     assert found["features"][0].keys() <= body.schema()["properties"]["features"]["items"]["properties"].keys()
     return found

@@ -112,6 +112,8 @@ def _others() -> Iterator[tuple[str, str]]:
         "absence": "{enabled: false}",
         "refit": "{algorithm: kmeans}",
         "sinks": "[]",
+        "routes": "[{sinks: stdout}]",
+        "notification": "{group_wait: 1s}",
         "outbox": "{max_alerts: 5}",
         "mute_times": "[{name: nights, when: [{times: 22:00-06:00}]}]",
         "dead_letters": "{keep: 5}",

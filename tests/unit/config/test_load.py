@@ -49,8 +49,8 @@ def test_an_unknown_key_names_file_line_path_and_the_nearest_key() -> None:
 
 
 def test_a_key_in_the_wrong_section_is_told_where_it_belongs() -> None:
-    assert refused(SMALLEST + "model:\n  repeat_interval: 5m\n") == [
-        "config.yaml:7: model.repeat_interval: unknown key here; it belongs to `incidents`"
+    assert refused(SMALLEST + "model:\n  max_alerts: 5\n") == [
+        "config.yaml:7: model.max_alerts: unknown key here; it belongs to `outbox`"
     ]
 
 

@@ -58,14 +58,14 @@ def test_every_setting_is_mentioned_in_its_section() -> None:
     missing = [
         f"{path}.{name}".removeprefix(".")
         for path, section in known()
-        for name in section.model_fields
+        for name in section.by_key()
         if f"{path}.{name}".removeprefix(".") not in mentioned and name not in SECRET_OR_FILE
     ]
     assert missing == []
 
 
 def test_nothing_is_mentioned_that_is_no_setting() -> None:
-    names = {f"{path}.{name}".removeprefix(".") for path, section in known() for name in section.model_fields}
+    names = {f"{path}.{name}".removeprefix(".") for path, section in known() for name in list(section.by_key())}
     free = ("events.where.", "learning.entities.", "sinks.headers.")
     assert [path for path, _ in uncommented() if path not in names and not path.startswith(free)] == []
 
@@ -75,14 +75,14 @@ def test_a_setting_that_is_commented_out_shows_its_default() -> None:
     shown = {path: value for path, value in uncommented() if path not in given and not isinstance(value, (dict, list))}
     wrong, compared = [], 0
     for path, section in known():
-        for name, field in section.model_fields.items():
+        for name, field in section.by_key().items():
             inside = f"{path}.{name}".removeprefix(".")
             if inside not in shown or name == "kind" or field.is_required() or field.default is None:
                 continue
             adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", Annotated[(field.annotation, None, *field.metadata)]))
             compared += 1
-            # The names of sinks stand once for all kinds.
-            if adapter.validate_python(shown[inside]) != field.default and inside != "sinks.name":
+            # The names of sinks stand once for all kinds, and so does whether they are direct.
+            if adapter.validate_python(shown[inside]) != field.default and inside not in {"sinks.name", "sinks.direct"}:
                 wrong.append(inside)
     assert wrong == []
     assert compared > 30
