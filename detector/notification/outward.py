@@ -79,6 +79,11 @@ class Outward:
         """Deliver through these sinks from now on, as `Delivery.replace` does."""
         self._outward.replace(sinks)
 
+    def resume(self) -> None:
+        """Try receivers again at once that were left alone: an operator says that they are well."""
+        self._inward.resume()
+        self._outward.resume()
+
     def drain(self, timeout: float) -> bool:
         """Wait until all that can be delivered now has been; False where that takes longer than `timeout` seconds."""
         deadline = time.monotonic() + timeout
