@@ -1,9 +1,9 @@
-"""Records out of a fetched batch, in half the time that kafka-python takes.
+"""Records out of what was fetched, in a third of the time that kafka-python takes.
 
-It reads each variable-length number by a call, each field through a property, and copies each key and value twice,
-which is most of what a poll costs. This reads the same bytes in one loop (the format: KIP-98, record batches of magic
-2) and takes the place of its class where a fetch is unpacked; everything else, checksums and codecs too, is
-kafka-python's own.
+It reads each variable-length number by a call, each field through a property, copies each key and value twice, and
+makes each record into another one, which is most of what a poll costs. This reads the same bytes in one loop (the
+format: KIP-98, record batches of magic 2), hands on what it read, and takes the place of its classes where a fetch is
+unpacked; everything else, checksums, codecs and transactions too, is kafka-python's own.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
+from kafka.protocol.consumer import IsolationLevel
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch
 
 _MORE = 0x80
 """From this value on, a byte says that its number goes on in the next one."""
+_MAGIC = 2
+"""Version of the format that has been written since Kafka 0.11; older batches are kafka-python's to read."""
 
 
 class FetchedRecord(NamedTuple):
@@ -91,9 +95,49 @@ class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python shi
             raise CorruptRecordError(message)
 
 
+class PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka-python ships no types
+    """What was fetched of a partition, handed out as it was read: no record is made into another one."""
+
+    def _unpack_records(self, _tp: Any, records: Any, _key: Any, _value: Any) -> Iterator[Any]:
+        """Yield the records, each when what came before it is taken; CorruptRecordError where the bytes are none."""
+        last = None
+        while (batch := records.next_batch()) is not None:
+            last = batch
+            if self.check_crcs and not batch.validate_crc():
+                message = f"{self.topic_partition}: the checksum of the batch at offset {batch.base_offset} fails"
+                raise CorruptRecordError(message)
+            if batch.magic == _MAGIC and self._passes_over(batch):
+                self.next_fetch_offset = batch.next_offset
+                continue
+            checked = batch.magic == _MAGIC or not self.check_crcs
+            for record in batch:
+                if not checked and not record.validate_crc():
+                    message = f"{self.topic_partition}: the checksum of the record at offset {record.offset} fails"
+                    raise CorruptRecordError(message)
+                self.records_read += 1
+                self.bytes_read += record.size_in_bytes
+                self.next_fetch_offset = record.offset + 1
+                yield record
+        if last is not None and last.magic == _MAGIC:
+            self.next_fetch_offset = last.next_offset  # compaction may have taken the last records
+        self.drain()
+
+    def _passes_over(self, batch: Any) -> bool:
+        """Tell whether a batch holds no records for consumers: it was aborted, or controls a transaction."""
+        self.leader_epoch = batch.leader_epoch
+        if self.isolation_level == IsolationLevel.READ_COMMITTED and batch.has_producer_id():
+            self._consume_aborted_transactions_up_to(batch.last_offset)
+            if self._contains_abort_marker(batch):
+                self.aborted_producer_ids.discard(batch.producer_id)
+            elif self._is_batch_aborted(batch):
+                return True
+        return bool(batch.is_control_batch)
+
+
 def install() -> None:
     """Let consumers of this process read batches so."""
     memory_records.DefaultRecordBatch = RecordBatch
+    Fetcher.PartitionRecords = PartitionRecords
 
 
 def _headers(data: bytes, at: int) -> tuple[list[tuple[str, bytes | None]], int]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kafka import TopicPartition
+from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
+from kafka.protocol.consumer import IsolationLevel
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
 
 from detector.sources import kafka_records
-from detector.sources.kafka_records import RecordBatch
+from detector.sources.kafka_records import PartitionRecords, RecordBatch
 
 FIELDS = ("offset", "timestamp", "timestamp_type", "key", "value", "headers", "checksum", "size_in_bytes")
 _HEADERS = st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=200)), max_size=3)
@@ -22,12 +26,15 @@ _RECORD = st.tuples(
 )
 
 
-def batch(records: list[Any], compression: int = 0) -> bytes:
+TOPIC = TopicPartition("events", 0)
+
+
+def batch(records: list[Any], compression: int = 0, producer: int = -1) -> bytes:
     builder = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=compression,
         is_transactional=False,
-        producer_id=-1,
+        producer_id=producer,
         producer_epoch=-1,
         base_sequence=-1,
         batch_size=1 << 20,
@@ -35,6 +42,24 @@ def batch(records: list[Any], compression: int = 0) -> bytes:
     for offset, (timestamp, key, value, headers) in enumerate(records):
         assert builder.append(offset, timestamp, key, value, headers) is not None
     return bytes(builder.build())
+
+
+def batches(sizes: list[int]) -> list[bytes]:
+    """Return batches of so many records, one behind the other in the log."""
+    made, base = list[bytes](), 0
+    for n in sizes:
+        raw = bytearray(batch([(base + i, b"k", str(i).encode(), [("h", b"x")]) for i in range(n)]))
+        raw[:8] = base.to_bytes(8, "big")  # the checksum does not hold it
+        made, base = [*made, bytes(raw)], base + n
+    return made
+
+
+def plain(record: Any) -> tuple[Any, ...]:
+    return record.offset, record.timestamp, record.key, record.value, record.headers
+
+
+def progress(fetched: Any) -> tuple[Any, ...]:
+    return fetched.next_fetch_offset, fetched.bytes_read, fetched.records_read, fetched.leader_epoch, bool(fetched)
 
 
 def read(records: Any) -> list[tuple[Any, ...]]:
@@ -71,7 +96,69 @@ def test_damaged_bytes_are_corrupt_records_and_nothing_else(records: list[Any], 
         assert read(RecordBatch(changed)) == expected
 
 
+@settings(deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=4),
+    takes=st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    begin=st.integers(0, 60),
+)
+def test_what_was_fetched_is_handed_out_as_kafka_python_does(sizes: list[int], takes: list[int], begin: int) -> None:
+    raw = b"".join(batches(sizes))
+    begin = min(begin, sum(sizes) - 1)
+    both = [kind(begin, TOPIC, MemoryRecords(raw)) for kind in (Fetcher.PartitionRecords, PartitionRecords)]
+    for n in [*takes, None]:
+        theirs, ours = ([plain(record) for record in each.take(n)] if each else [] for each in both)
+        assert ours == theirs
+        assert progress(both[1]) == progress(both[0])
+
+
+@pytest.mark.parametrize("isolation", [IsolationLevel.READ_UNCOMMITTED, IsolationLevel.READ_COMMITTED])
+def test_what_was_aborted_is_passed_over_where_only_committed_records_are_asked_for(isolation: IsolationLevel) -> None:
+    """Producer 7 aborts its first transaction and commits its second; each is ended by a control batch."""
+    transactional = DefaultRecordBatch.TRANSACTIONAL_MASK
+    control = transactional | DefaultRecordBatch.CONTROL_MASK
+    ends = [b"\x00\x00\x00\x00", b"\x00\x00\x00\x01"]
+    parts = [
+        (transactional, b"v", 3),
+        (control, ends[0], 1),
+        (0, b"w", 2),
+        (transactional, b"x", 2),
+        (control, ends[1], 1),
+    ]
+    raw, base = bytearray(), 0
+    for attributes, value, n in parts:
+        producer = 7 if attributes & transactional else -1
+        one = bytearray(batch([(5, value, value, [])] * n, producer=producer))
+        one[:8] = base.to_bytes(8, "big")
+        one[DefaultRecordBatch.ATTRIBUTES_OFFSET + 1] |= attributes
+        raw, base = raw + one, base + n
+    aborted = [SimpleNamespace(first_offset=0, producer_id=7)]
+    found = []
+    for kind in (Fetcher.PartitionRecords, PartitionRecords):
+        fetched = kind(
+            0,
+            TOPIC,
+            MemoryRecords(bytes(raw)),
+            check_crcs=False,
+            isolation_level=isolation,
+            aborted_transactions=aborted,
+        )
+        found.append(([plain(record) for record in fetched.take()], progress(fetched)))
+    assert found[0] == found[1]
+    assert [value for *_, value, _ in found[1][0]] == [b"v"] * 3 * (not isolation) + [b"w"] * 2 + [b"x"] * 2
+
+
+def test_a_batch_whose_checksum_fails_is_a_corrupt_record_behind_those_before_it() -> None:
+    good, bad = batches([2, 2])
+    fetched = PartitionRecords(0, TOPIC, MemoryRecords(good + bad[:-1] + bytes([bad[-1] ^ 1])))
+    assert len(fetched.take()) == 2
+    with pytest.raises(CorruptRecordError, match=r"events.*offset 2"):
+        fetched.take()
+
+
 def test_consumers_read_batches_so_once_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_records, "DefaultRecordBatch", DefaultRecordBatch)
+    monkeypatch.setattr(Fetcher, "PartitionRecords", Fetcher.PartitionRecords)
     kafka_records.install()
     assert isinstance(MemoryRecords(batch([(5, b"k", b"v", [])])).next_batch(), RecordBatch)
+    assert Fetcher.PartitionRecords is PartitionRecords
