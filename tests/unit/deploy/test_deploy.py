@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -12,11 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
+
+from detector import decoding
+from detector.cli.main import app
+from detector.config.load import load
+from detector.sources.fleet_play import play
+from detector.sources.simulated_faults import UNITS
+from detector.sources.simulation import days_of
+from detector.types import PlainRecord
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 COMPOSE = ROOT / "deploy" / "compose.yaml"
+COMPOSE_CONFIG = ROOT / "deploy" / "compose.config.yaml"
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -41,14 +52,18 @@ def compose() -> dict[str, Any]:
     return loaded
 
 
-def service_environment(compose: dict[str, Any]) -> dict[str, str]:
-    """Return the daemon's environment as compose fills it in where nothing is set."""
-    given: dict[str, str] = compose["services"]["detector"]["environment"]
-    return {name: _VARIABLE.sub(lambda match: match[2] or "", value) for name, value in given.items()}
+def filled_in(value: str) -> str:
+    """Return a value of compose as it is where no variable is set."""
+    return _VARIABLE.sub(lambda match: match[2] or "", value)
 
 
-def known_variables() -> set[str]:
-    return {match[1] for match in _VARIABLE.finditer((ROOT / "config.yaml").read_text(encoding="utf-8"))}
+def service_environment(compose: dict[str, Any], service: str = "detector") -> dict[str, str]:
+    """Return the environment of a service as compose fills it in where nothing is set."""
+    return {name: filled_in(value) for name, value in compose["services"][service]["environment"].items()}
+
+
+def known_variables(config: Path) -> set[str]:
+    return {match[1] for match in _VARIABLE.finditer(config.read_text(encoding="utf-8"))}
 
 
 def check(config: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -107,31 +122,80 @@ def test_the_health_check_is_python_and_asks_where_the_daemon_listens() -> None:
     assert "/healthz" in program[2]
 
 
-def test_the_shipped_configuration_is_usable_inside_the_image(compose: dict[str, Any]) -> None:
-    for environment in (image_environment(), image_environment() | service_environment(compose)):
-        environment.pop("PATH")
-        done = check(ROOT / "config.yaml", environment)
+def test_the_configurations_are_usable_inside_the_image(compose: dict[str, Any]) -> None:
+    image = {name: value for name, value in image_environment().items() if name != "PATH"}
+    for config, environment in (
+        (ROOT / "config.yaml", image),
+        (COMPOSE_CONFIG, image | service_environment(compose)),
+        (COMPOSE_CONFIG, image | service_environment(compose, "fleet")),
+    ):
+        done = check(config, environment)
         assert done.returncode == 0, done.stderr
         assert "/var/lib/detector" in done.stdout
         assert "9108" in done.stdout
 
 
 def test_every_variable_that_is_set_is_one_of_the_configuration(compose: dict[str, Any]) -> None:
-    python_s = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
-    assert set(service_environment(compose)) <= known_variables()
-    assert set(image_environment()) - python_s - {"PIP_DISABLE_PIP_VERSION_CHECK"} <= known_variables()
+    python_s = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PIP_DISABLE_PIP_VERSION_CHECK"}
+    for service in ("detector", "fleet"):
+        assert set(service_environment(compose, service)) <= known_variables(COMPOSE_CONFIG)
+    for config in (ROOT / "config.yaml", COMPOSE_CONFIG):
+        assert set(image_environment()) - python_s <= known_variables(config)
 
 
-def test_the_daemon_s_mounts_fit_the_image(compose: dict[str, Any]) -> None:
-    daemon = compose["services"]["detector"]
-    mounts = dict(mount.removesuffix(":ro").split(":") for mount in daemon["volumes"])
-    assert (COMPOSE.parent / "../config.yaml").exists()
-    assert mounts["../config.yaml"] == json.loads(arguments("CMD")[0])[2]
-    assert mounts["state"] == image_environment()["DETECTOR_STORE"]
+@pytest.mark.parametrize("service", ["detector", "fleet"])
+def test_a_container_of_the_image_gets_its_configuration_and_may_write_to_its_volume_alone(
+    compose: dict[str, Any], service: str
+) -> None:
+    daemon = compose["services"][service]
+    mounts = {mount.split(":")[1]: mount for mount in daemon["volumes"]}
+    config = json.loads(arguments("CMD")[0])[2]
+    assert mounts[config] == f"./{COMPOSE_CONFIG.name}:{config}:ro"
+    store = image_environment()["DETECTOR_STORE"]
+    assert mounts.get(store) == (f"state:{store}" if service == "detector" else None)
+    assert daemon["read_only"]
+    assert daemon["cap_drop"] == ["ALL"]
     assert (COMPOSE.parent / daemon["build"]["context"] / daemon["build"]["dockerfile"]).resolve() == DOCKERFILE
+
+
+def test_volumes_are_those_that_are_mounted(compose: dict[str, Any]) -> None:
     mounts_of_all = [mount for service in compose["services"].values() for mount in service.get("volumes", [])]
     volumes = {mount.split(":")[0] for mount in mounts_of_all if not mount.startswith(".")}
     assert volumes == set(compose["volumes"])
+
+
+def test_the_fleet_plays_to_the_topic_that_the_daemon_reads(compose: dict[str, Any]) -> None:
+    name, *options = map(filled_in, compose["services"]["fleet"]["command"])
+    group = typer.main.get_command(app)
+    context = typer.Context(group)
+    demo = group.get_command(context, name)  # type: ignore[attr-defined]  # a group, which typer says of no command
+    given = demo.make_context(name, options).params
+    assert given["fleet"]
+    assert given["produce"] == service_environment(compose)["DETECTOR_TOPICS"]
+    assert str(given["config"]) == json.loads(arguments("CMD")[0])[2]
+    assert compose["services"]["fleet"]["healthcheck"] == {"disable": True}
+
+
+def test_the_daemon_of_compose_reads_all_that_the_fleet_says() -> None:
+    config = load(COMPOSE_CONFIG)
+    assert {feature.name: feature.unit for feature in config.events.features} == UNITS
+    (step,) = itertools.islice(play(days_of(0, hosts=3), hosts=3, begin=1e9, speed=60), 1)
+    records = [PlainRecord(n, int(step.time * 1000), event.key, event.value) for n, event in enumerate(step.events)]
+    decoded = decoding.build(config.events).decode(records)
+    assert (len(decoded.rows), decoded.rejects) == (3, [])
+
+
+def test_alerts_reach_alertmanager_from_the_daemon_and_from_prometheus(compose: dict[str, Any]) -> None:
+    sinks = yaml.safe_load(COMPOSE_CONFIG.read_text(encoding="utf-8"))["sinks"]
+    (sink,) = [sink for sink in sinks if sink["kind"] == "alertmanager"]
+    prometheus = yaml.safe_load((ROOT / "deploy" / "prometheus" / "compose.yaml").read_text(encoding="utf-8"))
+    (group,) = prometheus["alerting"]["alertmanagers"]
+    (target,) = [each for config in group["static_configs"] for each in config["targets"]]
+    assert filled_in(sink["url"]) == f"http://{target}"
+    service, port = target.split(":")
+    assert compose["services"][service]["ports"] == [f"127.0.0.1:{port}:{port}"]
+    config = compose["services"][service]["command"][0].removeprefix("--config.file=")
+    assert f"./alertmanager/alertmanager.yaml:{config}:ro" in compose["services"][service]["volumes"]
 
 
 def test_the_broker_is_the_one_of_the_tests_and_listens_where_the_daemon_looks(compose: dict[str, Any]) -> None:
@@ -161,5 +225,5 @@ def test_all_that_compose_mounts_is_there(compose: dict[str, Any]) -> None:
 
 def test_no_service_of_compose_listens_beyond_this_machine(compose: dict[str, Any]) -> None:
     published = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert len(published) == 4
+    assert len(published) == 5
     assert all(port.startswith("127.0.0.1:") for port in published)
