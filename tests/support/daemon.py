@@ -18,7 +18,7 @@ import yaml
 from tests.support.broker import wait_until
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
-PATIENCE = 90.0
+PATIENCE = 150.0
 """Seconds for anything that a test waits for: generous, as other tests may hold both cores."""
 
 NOT_SHIPPED: dict[str, Any] = {
