@@ -168,7 +168,9 @@ class Grouping:
                 if groups.move_untold(sqlite, group.row.number, fleet.row.number, topic):
                     fleet.made = min(fleet.made, group.made)
                     fleet.changed()
-                    group.due = -math.inf  # perhaps nobody is left in it
+                    if groups.is_empty(sqlite, group.row.number):
+                        groups.delete(sqlite, group.row.number)
+                        del self._groups[group.row.number]
 
     def _route(self, row: GroupRow) -> Route | None:
         """Return the route of a group that is taken over; None where there is no such route or sink any more."""

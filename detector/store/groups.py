@@ -62,6 +62,11 @@ def of_incident(sqlite: sqlite3.Connection, incident: str) -> list[int]:
     return [number for (number,) in found]
 
 
+def is_empty(sqlite: sqlite3.Connection, number: int) -> bool:
+    """Return whether a group has no members."""
+    return sqlite.execute("SELECT 1 FROM member WHERE grouping = ? LIMIT 1", (number,)).fetchone() is None
+
+
 def join(sqlite: sqlite3.Connection, number: int, incident: str) -> None:
     """Make an incident a member; harmless where it is."""
     sqlite.execute("INSERT OR IGNORE INTO member (grouping, incident) VALUES (?, ?)", (number, incident))
@@ -71,7 +76,7 @@ def move_untold(sqlite: sqlite3.Connection, source: int, target: int, topic: str
     """Move the members of a topic that were not told of yet to another group; returns whether there were any."""
     moved = sqlite.execute(
         "UPDATE OR REPLACE member SET grouping = ? WHERE grouping = ? AND sequence = 0 "
-        "AND incident IN (SELECT id FROM incident WHERE topic = ?)",
+        "AND EXISTS (SELECT 1 FROM incident WHERE id = member.incident AND topic = ?)",
         (target, source, topic),
     )
     return moved.rowcount > 0

@@ -68,6 +68,11 @@ def open_ids(sqlite: sqlite3.Connection) -> list[str]:
     return [identity for (identity,) in found]
 
 
+def read_all(sqlite: sqlite3.Connection, file: Path) -> Iterator[KnownIncident]:
+    """Yield all incidents, in the order they began to be known."""
+    return _read(sqlite, file, "ORDER BY number", ())
+
+
 def latest(sqlite: sqlite3.Connection, file: Path, limit: int) -> list[KnownIncident]:
     """Return incidents, the newest first, open or not."""
     return list(_read(sqlite, file, "ORDER BY number DESC LIMIT ?", (limit,)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detector.errors import StoreDamagedError, StoreError, StoreNewerError
-from detector.store import controls, folder, outbox, portable, schema
+from detector.store import controls, folder, incidents, notification, outbox, portable, schema, silences
 from detector.store import slots as slot_rows
 from detector.store.connection import Connection
 from detector.store.lock import FileLock
@@ -22,7 +22,7 @@ from detector.types import Position, SlotState
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from detector.types import Checkpoint, ControlRecord, DeadLetter, Partition
@@ -71,6 +71,13 @@ def check(path: Path) -> list[Finding]:
         try:
             with _view(path, partition) as (sqlite, _):
                 findings += _check_file(sqlite, file, partition)
+        except (StoreDamagedError, StoreNewerError) as error:
+            findings.append(Finding(file, str(error)))
+    file = notification.file_in(path)
+    if file.exists():
+        try:
+            with notification.view(path) as sqlite:
+                findings += _check_notification(sqlite, file)
         except (StoreDamagedError, StoreNewerError) as error:
             findings.append(Finding(file, str(error)))
     return findings
@@ -179,6 +186,22 @@ def _check_file(sqlite: sqlite3.Connection, file: Path, partition: Partition) ->
         outbox_is_whole,
         lambda: outbox.dead_letters(sqlite, partition),
     ]
+    yield from _check(sqlite, file, steps)
+
+
+def _check_notification(sqlite: sqlite3.Connection, file: Path) -> Iterator[Finding]:
+    def incidents_are_whole() -> None:
+        for _ in incidents.read_all(sqlite, file):
+            pass
+
+    def outbox_is_whole() -> None:
+        for _ in outbox.read_all(sqlite, file):
+            pass
+
+    yield from _check(sqlite, file, [incidents_are_whole, outbox_is_whole, lambda: silences.read_all(sqlite, file)])
+
+
+def _check(sqlite: sqlite3.Connection, file: Path, steps: Sequence[Callable[[], object]]) -> Iterator[Finding]:
     for (problem,) in sqlite.execute("PRAGMA integrity_check(10)"):
         if problem != "ok":
             yield Finding(file, f"{file}: SQLite says: {problem}. Put a backup in its place, or move the file away.")

@@ -116,6 +116,8 @@ def test_version_names_what_runs() -> None:
 def test_schema_prints_json() -> None:
     schema = json.loads(detector("schema").stdout)
     assert schema["properties"].keys() >= {"source", "events"}
+    for subject in ("alert", "notification"):
+        assert json.loads(detector("schema", subject).stdout)["$id"].startswith(f"urn:detector:{subject}:")
 
 
 def test_check_accepts_the_shipped_configuration() -> None:

@@ -143,7 +143,7 @@ class Scene:
         self.is_open = False
         self._through = 0
 
-    def open(self, sinks: list[Sink] | None = None) -> Outward:
+    def open(self, sinks: list[Sink] | None = None, *, settled: bool = True) -> Outward:
         self.file = NotificationFile(self.folder, keep_given_up=10, now=self.clock.now)
         rules = NotificationRules.of(self.config, self.ways)
         self.grouping = Grouping(self.file, rules, self.clock, self.tallies, muting=self.muting, verdicts=self.verdicts)
@@ -159,7 +159,8 @@ class Scene:
         )
         self.outward.attach(self.partition)
         self.is_open = True
-        self.settle()
+        if settled:
+            self.settle()
         return self.outward
 
     def close(self) -> None:

@@ -1,15 +1,23 @@
 from __future__ import annotations
 
+import json
 import tracemalloc
 from collections.abc import Callable
 
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
+from detector.alerts.webhook import WebhookSink
+from detector.config import sections
+from detector.notification import message as messages
 from detector.notification.rules import Way
 from detector.store import fleets
-from detector.types import Partition, Position
+from detector.types import Partition
+from tests.support.alerts import SECRET
 from tests.support.notification import PARTITION, Scene, alert
+from tests.support.receiver import LOOPBACK, Receiver
 
+VALID = jsonschema.Draft202012Validator(messages.schema())
 NewScene = Callable[..., Scene]
 SMALL = {"group_by": ["entity"], "fleet": {"share": 0.5, "least": 3, "entities": 2}}
 
@@ -109,26 +117,29 @@ def test_a_sink_that_asks_for_it_is_told_that_a_fleet_began_and_that_it_is_over_
 
 
 def test_ten_thousand_entities_at_once_are_one_message_in_bounded_memory(new_scene: NewScene) -> None:
-    scene = new_scene(
-        notification={"group_by": ["entity"]}, sinks=[{"kind": "stdout", "name": "page", "direct": False}]
-    )
-    scene.outward.know({PARTITION: 12_000})
-    for start in range(0, 10_000, 1000):
-        entries = [alert(f"e{n:05d}", padding=4000) for n in range(start, start + 1000)]
-        scene.partition.commit_alerts(entries, Position(start + 1), 0)
-    del entries
-    tracemalloc.start()
-    try:
+    page = [{"kind": "stdout", "name": "page", "direct": False}]
+    scene = new_scene(opened=False, notification={"group_by": ["entity"]}, sinks=page)
+    with Receiver() as receiver:
+        settings = {"url": receiver.url, "name": "page", "secrets": [SECRET], "allow_networks": LOOPBACK}
+        scene.open([WebhookSink(sections.WebhookSink.model_validate(settings), "sinks[0]")])
+        scene.outward.know({PARTITION: 12_000})
+        for start in range(0, 10_000, 500):  # as rounds of a partition's outbox, but larger ones
+            taken = [(alert(f"e{n:05d}", padding=4000), 1) for n in range(start, start + 500)]
+            scene.outward._intake.deliver_all(taken)
         scene.settle()
-        scene.turn(5)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    messages = scene.got()
-    assert [message["counts"]["firing"] for message in messages] == [10_000]
-    assert messages[0]["fleet"]["affected"] == 10_000
-    assert len(messages[0]["fleet"]["entities"]) == 100
-    assert len(messages[0]["alerts"]) == 20
+        tracemalloc.start()
+        try:
+            scene.turn(5)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        scene.turn(3600)
+        (request,) = receiver.requests
+    request.verify(SECRET)
+    message = json.loads(request.body)
+    VALID.validate(message)
+    assert message["counts"] == {"firing": 10_000, "resolved": 0, "new": 10_000}
+    assert (message["fleet"]["affected"], message["fleet"]["known"]) == (10_000, 12_000)
+    assert (len(message["fleet"]["entities"]), message["fleet"]["left_out"]) == (100, 9_900)
+    assert (len(message["alerts"]), message["left_out"]) == (20, 9_980)
     assert most < 40 << 20, f"{most:,} bytes at worst"
-    scene.turn(3600)
-    assert scene.got() == []

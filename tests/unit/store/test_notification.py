@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from detector.errors import StoreDamagedError, StoreError, StoreLockedError, StoreNewerError
-from detector.store import incidents, outbox
+from detector.store import incidents, inspect, outbox
 from detector.store.notification import NotificationFile, view
 from detector.types import Attempt, KnownIncident, OutboxEntry, Outcome, Partition, Phase, Reason, Severity
 
@@ -140,3 +140,17 @@ def test_it_is_looked_at_while_it_is_open_and_where_there_is_none_that_is_said(
         assert incidents.latest(sqlite, file.file, 1) == [taken]
     with pytest.raises(StoreError, match=r"holds no notification\.sqlite"), view(tmp_path / "other"):
         pass
+
+
+def test_a_check_of_the_store_looks_at_it_too(file: NotificationFile, tmp_path: Path) -> None:
+    with file.connect().writing() as sqlite:
+        incidents.take_in(sqlite, incident())
+        outbox.add(sqlite, [OutboxEntry("id", "webhook", "alert", b"body")], file.now())
+    assert inspect.check(tmp_path) == []
+    with file.connect().writing() as sqlite:
+        sqlite.execute("UPDATE incident SET severity = 'critical'")
+        sqlite.execute("UPDATE outbox SET body = x'00'")
+    problems = [finding.problem for finding in inspect.check(tmp_path)]
+    assert [problem.partition(": ")[0] for problem in problems] == [str(file.file)] * 2
+    assert "checksum of incident" in problems[0]
+    assert "checksum of outbox entry 1" in problems[1]

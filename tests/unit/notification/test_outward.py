@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from detector.errors import StoreFullError
+from detector.notification.grouping import Grouping
+from detector.notification.outward import Outward
+from detector.notification.rules import NotificationRules
+from detector.store.connection import Connection
+from detector.store.notification import NotificationFile
+from detector.store.sqlite import SqliteStore
+from detector.types import OutboxEntry, Partition, Position
+from tests.support.broker import wait_until
+from tests.support.notification import Kept, Scene, alert
+
+NewScene = Callable[..., Scene]
+OTHER = Partition("orders", 4)
+
+
+@contextlib.contextmanager
+def another(scene: Scene) -> Iterator[tuple[Outward, dict[str, Kept]]]:
+    """Open the way out of a second worker of the same folder."""
+    file = NotificationFile(scene.folder, keep_given_up=10, now=scene.clock.now)
+    rules = NotificationRules.of(scene.config)
+    sinks = {name: Kept(name) for name in scene.sinks}
+    grouping = Grouping(file, rules, scene.clock, scene.tallies)
+    outward = Outward(
+        file,
+        rules,
+        (grouping,),
+        sinks=list(sinks.values()),
+        letters=[],
+        clock=scene.clock,
+        observer=scene.tallies,
+    )
+    try:
+        yield outward, sinks
+    finally:
+        outward.close(10.0)
+        file.close()
+
+
+def commit(scene: Scene, outward: Outward, *entries: OutboxEntry) -> None:
+    store = SqliteStore(scene.folder, keep_rejects=10).open(OTHER)
+    store.commit_alerts(entries, Position(1), 0)
+    outward.attach(store)
+    assert outward.drain(20.0)
+    outward.detach(OTHER)
+    store.close()
+
+
+def test_what_one_worker_takes_in_the_one_that_notifies_tells_and_another_takes_over(new_scene: NewScene) -> None:
+    scene = new_scene()
+    stream, page = scene.sinks["stream"], scene.sinks["page"]
+    with another(scene) as (outward, sinks):
+        commit(scene, outward, alert("b", partition=OTHER))
+        wait_until(lambda: len(stream.entries) == 1, "the one that notifies to see what the other has taken in")
+        scene.raise_(alert("a"))
+        scene.turn(5)
+        assert [message["counts"]["firing"] for message in page.bodies] == [2]
+        assert [sink.entries for sink in sinks.values()] == [[], []]
+        scene.close()
+        commit(scene, outward, alert("c", partition=OTHER))
+        scene.clock.turn(1.0)
+        wait_until(lambda: len(sinks["stream"].entries) == 1, "the other one to take over")
+        scene.clock.turn(60.0)
+        wait_until(lambda: len(sinks["page"].entries) == 1, "it to go on where the first one ended")
+        assert sinks["page"].bodies[0]["counts"] == {"firing": 3, "resolved": 0, "new": 1}
+
+
+def test_one_that_begins_while_the_first_is_away_for_good_takes_over_at_once(new_scene: NewScene) -> None:
+    scene = new_scene()
+    scene.raise_(alert("a"))
+    scene.close()
+    scene.open()
+    scene.turn(5)
+    assert len(scene.got()) == 1
+
+
+def test_a_disk_without_room_loses_nothing(new_scene: NewScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = new_scene()
+    full = True
+    original = Connection.writing
+
+    @contextlib.contextmanager
+    def writing(connection: Connection) -> Iterator[sqlite3.Connection]:
+        if full and connection._file.name == "notification.sqlite":
+            message = "no room"
+            raise StoreFullError(message)
+        with original(connection) as sqlite:
+            yield sqlite
+
+    monkeypatch.setattr(Connection, "writing", writing)
+    scene.partition.commit_alerts([alert("a"), alert("b")], Position(1), 0)
+    scene.outward.drain(0.2)
+    scene.clock.turn(5)
+    scene.outward.drain(0.2)
+    assert scene.got("stream") == []
+    full = False
+    scene.clock.turn(60)
+    scene.settle()
+    assert [told["entity"] for told in scene.got("stream")] == ["a", "b"]
+    scene.turn(5)
+    assert [message["counts"]["firing"] for message in scene.got()] == [2]
+
+
+def test_what_a_sink_wants_directly_takes_milliseconds(new_scene: NewScene) -> None:
+    scene = new_scene()
+    stream, took = scene.sinks["stream"], []
+    for n in range(20):
+        scene.partition.commit_alerts([alert(f"e{n}")], Position(n + 1), 0)
+        started = time.monotonic()
+        scene.outward.wake(scene.partition.partition)
+        while len(stream.entries) <= n:
+            assert time.monotonic() - started < 20.0
+            time.sleep(0.0005)
+        took.append(time.monotonic() - started)
+    assert min(took) < 0.1, "nothing on the way may wait for a tick or a look"
