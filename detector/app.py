@@ -12,9 +12,8 @@ from pathlib import Path
 import structlog
 
 from detector import decoding
-from detector.alerts import build as build_sinks
-from detector.alerts import dead_letters
 from detector.alerts.raising import Raising
+from detector.backlog import Backlog
 from detector.config import sections
 from detector.config.detection import Detection
 from detector.control.channel import Channel
@@ -24,11 +23,8 @@ from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, use_one_thread
 from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.models.window import WindowLimits
-from detector.notification.grouping import Grouping
 from detector.notification.intake import SINK
 from detector.notification.outward import Outward
-from detector.notification.resending import Resending
-from detector.notification.rules import NotificationRules
 from detector.observing import Observing
 from detector.operating import LearningModes
 from detector.outbox_commands import OutboxCommands
@@ -46,7 +42,6 @@ from detector.sources.kafka import KafkaSource
 from detector.status import Status
 from detector.store.continuity import Policy
 from detector.store.folder import refit_file
-from detector.store.notification import NotificationFile
 from detector.store.sqlite import SqliteStore
 from detector.store.writer import Writer
 from detector.telemetry import logs
@@ -55,6 +50,7 @@ from detector.telemetry.health import BlockReason, Health
 from detector.telemetry.metrics import Metrics
 from detector.telemetry.supervisor import Supervisor
 from detector.types import Partition
+from detector.way_out import WayOut
 from detector.web.reload import Reload
 from detector.web.server import WebServer
 
@@ -128,7 +124,8 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         observing.reloaded(successful=True)
         metrics.ask(health.age, partial(_disk, config.store.path))
         store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
-        delivery, grouping = _way_out(config, parts, clock, observing)
+        way_out = WayOut(config, parts, clock, observing)
+        delivery = way_out.outward
         writer = Writer(delivery.wake, max_alert_delay=config.checkpoint.max_alert_delay, monotonic=clock.monotonic)
         parts.callback(writer.close)
         source = source or _source(config, clock)
@@ -158,7 +155,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
             store_id=store.id,
             checkpoint_interval=config.checkpoint.interval,
         )
-        backlog = _Backlog(config, ownership, writer, delivery)
+        backlog = Backlog(config, ownership, writer, delivery)
 
         idle = Idle(config.absence.idle_after, clock.monotonic, metrics.set_idle)
         plan = Plan.of(config.refit)
@@ -180,7 +177,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
                 reload.prepare,
                 lambda new: Prepared(partial(logs.configure, new.log)),
                 lambda new: Prepared(partial(backlog.accept, new)),
-                lambda new: Prepared(partial(delivery.accept, NotificationRules.of(new))),
+                way_out.prepare,
                 lambda new: Prepared(partial(idle.accept, new.absence.idle_after)),
             ],
             observing,
@@ -191,6 +188,8 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         commands.register("learning set", modes.say)
         commands.register("learning list", modes.tell)
         OutboxCommands(config.store.path, delivery.resume, clock.now).register(commands)
+        for name, command in way_out.commands():
+            commands.register(name, command)
         RefitCommands(refitting, ownership.owned, plan.parameters).register(commands)
         channel = Channel(config.store.path, commands, clock.monotonic)
 
@@ -206,21 +205,9 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         # Before the source: to give a partition up, no receiver that hangs is waited for.
         parts.callback(delivery.close, _CLOSE_SECONDS)
         parts.callback(delivery.drain, _DRAIN_SECONDS)
-        parts.callback(lambda: grouping.hurry() if source.exhausted else None)
+        parts.callback(lambda: way_out.hurry() if source.exhausted else None)
         parts.callback(ownership.settle)
         yield Daemon(service, ownership, delivery, health, metrics, web.address if config.http.enabled else None)
-
-
-def _way_out(config: sections.Config, parts: ExitStack, clock: Clock, observing: Observing) -> tuple[Outward, Grouping]:
-    """Put together what takes alerts from the partitions' outboxes to the sinks."""
-    sinks = build_sinks.build(config, observing.template_failed)
-    letters = build_sinks.build_letters(config)
-    file = NotificationFile(config.store.path, keep_given_up=config.dead_letters.keep, now=clock.now)
-    parts.callback(file.close)
-    rules = NotificationRules.of(config)
-    grouping = Grouping(file, rules, clock, observing)
-    stages = (grouping, Resending(file, rules, clock, observing))
-    return Outward(file, rules, stages, sinks=sinks, letters=letters, clock=clock, observer=observing), grouping
 
 
 class Models:
@@ -278,37 +265,3 @@ def _disk(folder: Path) -> tuple[float, float]:
 
 def _policy(config: sections.Config) -> Policy:
     return config.source.on_log_changed if isinstance(config.source, sections.KafkaSource) else "stop"
-
-
-class _Backlog:
-    """What the daemon has to wait for before it may read on."""
-
-    def __init__(self, config: sections.Config, ownership: Ownership, writer: Writer, delivery: Outward) -> None:
-        self._ownership = ownership
-        self._writer = writer
-        self._delivery = delivery
-        self.accept(config)
-
-    def accept(self, config: sections.Config) -> None:
-        """Take the bounds of another configuration from now on."""
-        self._alerts = config.outbox.max_alerts
-        self._letters = config.dead_letters.max_bytes
-
-    def waits(self) -> dict[BlockReason, str]:
-        """Return what is waited for, with a line for people."""
-        waits: dict[BlockReason, str] = {}
-        if (full := self._writer.blocked) is not None:
-            waits[BlockReason.STORE] = full
-        for partition in self._ownership.owned:
-            for sink, (entries, _, size) in self._delivery.waiting(partition).items():
-                if sink == dead_letters.SINK and size > self._letters:
-                    waits[BlockReason.DEAD_LETTERS] = (
-                        f"{size} bytes of dead letters of {partition} wait for their topic, more than "
-                        f"dead_letters.max_bytes ({self._letters}); reading goes on when the topic takes them"
-                    )
-                elif sink != dead_letters.SINK and entries > self._alerts:
-                    waits[BlockReason.OUTBOX] = (
-                        f"{entries} alerts of {partition} wait for sink {sink}, more than outbox.max_alerts "
-                        f"({self._alerts}); reading goes on when the receiver takes them"
-                    )
-        return waits

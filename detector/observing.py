@@ -168,6 +168,10 @@ class Observing:
         """Count alerts that made no message."""
         self._metrics.alerts_suppressed.labels(reason).inc(count)
 
+    def silences(self, active: int) -> None:
+        """Say how many silences hold."""
+        self._metrics.silences_active.set(active)
+
     # --- the delivery's, on its threads
 
     def delivered(self, sink: str, code: str, seconds: float) -> None:

@@ -13,10 +13,12 @@ _AT_ONCE = (
     "dead_letters.max_bytes",
     "http.reload_token",
     "log",
+    "mute_times",
     "notification",
     "outbox",
-    "routes",
     "preset",  # the defaults of `model` that it stands for are judged as part of `model`
+    "routes",
+    "sinks",
 )
 _AT_BOUNDARY = ("absence", "alerting", "blocks", "entities", "events", "incidents", "learning", "model")
 """The sections of which `config.detection.Detection` is made."""
@@ -28,8 +30,6 @@ _NOT_LIVE = {
     "refit": "the windows of rows were laid out by it when the partitions were taken over",
     "dead_letters": "the store was opened by it when the daemon started",
     "checkpoint": "the writer of the store was set up by it when the daemon started",
-    "mute_times": "they were read when the daemon started",
-    "sinks": "they were made when the daemon started",
     "store": "the state in use is there",
     "http": "the daemon listens there already",
 }

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from detector.config.matchers import Matchers
 from detector.config.section import Section
-from detector.config.units import NUMBER, Count, Names, Seconds
+from detector.config.units import NUMBER, Count, Names, OptionalNames, Seconds
 
 
 def _pattern(given: str) -> str:
@@ -55,6 +55,8 @@ class Notification(Section):
     """Alerts that a message holds in full, the gravest first; the others are counted."""
     similar: Annotated[int, Field(ge=0), NUMBER] = 3
     """Past incidents that a message shows: those most alike by their features' shares of the distance."""
+    mute_times: OptionalNames = []
+    """Names of `mute_times` that hold for all routes."""
     keep: Count = 10_000
     """Incidents that are over and kept; the oldest leave first."""
     forget_after: Seconds = 604800.0
@@ -80,3 +82,5 @@ class Route(Section):
     """Instead of `notification.group_interval`."""
     repeat_interval: Seconds | None = None
     """Instead of `notification.repeat_interval`."""
+    mute_times: OptionalNames = []
+    """Names of `mute_times` that hold for what takes this route."""

@@ -162,6 +162,10 @@ class Config(Section):
         if twice := {n for n in names if names.count(n) > 1}:
             message = f"names of mute times must differ; given twice: {', '.join(sorted(twice))}"
             raise ValueError(message)
+        named = {name for route in self.routes for name in route.mute_times} | {*self.notification.mute_times}
+        if missing := named - {*names}:
+            message = f"`mute_times` has none of the name {', '.join(sorted(missing))}, which is referred to"
+            raise ValueError(message)
         unknown = {sink for route in self.routes for sink in route.sinks} - {sink.name for sink in self.sinks}
         if unknown:
             message = f"`routes` name sinks that there are not: {', '.join(sorted(unknown))}"

@@ -142,6 +142,13 @@ Names = Annotated[
 ]
 """One or more names; text is split at its commas."""
 
+OptionalNames = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    BeforeValidator(names),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string", "minLength": 1}}, {"type": "string"}]}),
+]
+"""Any number of names; text is split at its commas."""
+
 TopicName = Annotated[str, AfterValidator(topic_name)]
 """The name of a Kafka topic."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from detector.notification.labels import Labels
     from detector.notification.muting import Muted, Muting
@@ -111,11 +111,12 @@ def sorted_members(
     members: Mapping[str, tuple[KnownIncident, Told]],
     labels: Mapping[str, Labels],
     muting: Muting,
+    mute_times: Sequence[str],
     now: float,
 ) -> Members:
     """Sort members, the gravest first: critical ones, then by their highest score; `now` is the wall clock's."""
     found = Members()
     order = sorted(members.values(), key=lambda member: (member[0].severity.value, -(member[0].peak or 0.0)))
     for incident, told in order:
-        found.take(incident, told, muting.muted_by(labels[incident.id], now))
+        found.take(incident, told, muting.muted_by(labels[incident.id], now, mute_times))
     return found

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from detector.store.fates import What
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from detector.notification.labels import Labels
 
 
@@ -20,14 +22,17 @@ class Muted(NamedTuple):
 class Muting(Protocol):
     """Says what is muted. Called on the notifier's thread, for each incident of a message that is due."""
 
-    def muted_by(self, labels: Labels, now: float) -> Muted | None:
-        """Return what mutes an incident with those labels at `now` (epoch seconds); None where nothing does."""
+    def muted_by(self, labels: Labels, now: float, mute_times: Sequence[str]) -> Muted | None:
+        """Return what mutes an incident with those labels at `now` (epoch seconds); None where nothing does.
+
+        `mute_times` are the names of those that hold for the route that it takes.
+        """
 
 
 class Nothing:
     """Mutes nothing."""
 
-    def muted_by(self, labels: Labels, now: float) -> Muted | None:
+    def muted_by(self, labels: Labels, now: float, mute_times: Sequence[str]) -> Muted | None:
         """Return None."""
-        del labels, now
+        del labels, now, mute_times
         return None

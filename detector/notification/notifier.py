@@ -153,13 +153,7 @@ class Notifier:
         return self._connection.version() != self._version
 
     def _turn(self) -> None:
-        with self._changed:
-            rules, self._accepted = self._accepted, None
-        if rules is not None:
-            for stage in self._stages:
-                stage.accept(rules)
-            if self._lock is not None:
-                self._begin()
+        self._take_rules()
         if self._lock is None and not self._lead():
             self._due = math.inf
             return
@@ -167,6 +161,19 @@ class Notifier:
         self._ways.wake(self._file.partition)  # for what other workers wrote
         self._due = min((stage.turn() for stage in self._stages), default=math.inf)
         self._ways.wake(self._file.partition)
+
+    def _take_rules(self) -> None:
+        """Take the rules that were accepted; where that fails midway (a full disk), it is done again."""
+        rules = self._accepted
+        if rules is None:
+            return
+        for stage in self._stages:
+            stage.accept(rules)
+        if self._lock is not None:
+            self._begin()
+        with self._changed:
+            if self._accepted is rules:
+                self._accepted = None
 
     def _lead(self) -> bool:
         if self._clock.monotonic() < self._lead_at:

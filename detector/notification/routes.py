@@ -24,6 +24,7 @@ class Route:
     group_wait: float
     group_interval: float
     repeat_interval: float
+    mute_times: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -44,6 +45,7 @@ def routes_of(config: sections.Config) -> tuple[Route, ...]:
             route.group_wait or own.group_wait,
             route.group_interval or own.group_interval,
             route.repeat_interval or own.repeat_interval,
+            tuple(dict.fromkeys((*own.mute_times, *route.mute_times))),
         )
         for route in given
     )

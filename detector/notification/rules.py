@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from detector.notification.labels import Labelling
+from detector.notification.mute_times import MuteTime
 from detector.notification.routes import Route, routes_of
 
 if TYPE_CHECKING:
@@ -38,13 +39,16 @@ class NotificationRules:
     labelling: Labelling
     settings: sections.Notification
     max_waiting: int
+    mute_times: Mapping[str, MuteTime]
 
     @classmethod
     def of(cls, config: sections.Config, ways: Mapping[str, Way] | None = None) -> Self:
         """Take them from a configuration; `ways` are those of its sinks unless others are given."""
         own = {sink.name: _way(sink) for sink in config.sinks}
         labelling = Labelling(config.notification.entity_labels)
-        return cls(ways or own, routes_of(config), labelling, config.notification, config.outbox.max_alerts)
+        mute_times = {section.name: MuteTime.of(section) for section in config.mute_times}
+        most = config.outbox.max_alerts
+        return cls(ways or own, routes_of(config), labelling, config.notification, most, mute_times)
 
 
 def _way(sink: sections.Sink) -> Way:

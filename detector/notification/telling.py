@@ -95,7 +95,7 @@ class Telling:
                 for incident, told in groups.members(sqlite, self._file, group.row.number)
             }
         labels = {identity: self.rules.labelling(incident) for identity, (incident, _) in found.items()}
-        return sorted_members(found, labels, self._muting, wall)
+        return sorted_members(found, labels, self._muting, group.route.mute_times, wall)
 
     def _tell(self, group: Group, members: Members, wall: float) -> None:
         everything = [*members.firing, *members.over]

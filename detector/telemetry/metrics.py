@@ -134,8 +134,9 @@ class Metrics:
             "Anomalous rows that raised no alert of their own, and alerts that made no message",
             "reason",
         )
-        for cause in ("below_open_after", "within_incident"):
+        for cause in ("below_open_after", "within_incident", "silenced", "muted"):
             self.alerts_suppressed.labels(cause)
+        self.silences_active = self._gauge("silences_active", "Silences that hold, of the daemon that notifies")
         self.notifications = self._counter(
             "notifications", "Messages written for a sink, by what they are", "sink", "kind"
         )

@@ -18,6 +18,7 @@ from detector.notification.muting import Muting
 from detector.notification.outward import Outward
 from detector.notification.resending import Resending
 from detector.notification.rules import NotificationRules, Way
+from detector.notification.silences import Silences
 from detector.notification.telling import Verdicts
 from detector.protocols import Sink
 from detector.store.notification import NotificationFile
@@ -36,6 +37,10 @@ class Tallies(Counts):
         super().__init__()
         self.messages: Counter[tuple[str, str]] = Counter()
         self.suppressions: Counter[str] = Counter()
+        self.silences_active = 0
+
+    def silences(self, active: int) -> None:
+        self.silences_active = active
 
     def notified(self, sink: str, kind: str, count: int = 1) -> None:
         with self._lock:
@@ -146,8 +151,10 @@ class Scene:
     def open(self, sinks: list[Sink] | None = None, *, settled: bool = True) -> Outward:
         self.file = NotificationFile(self.folder, keep_given_up=10, now=self.clock.now)
         rules = NotificationRules.of(self.config, self.ways)
-        self.grouping = Grouping(self.file, rules, self.clock, self.tallies, muting=self.muting, verdicts=self.verdicts)
-        stages = (self.grouping, Resending(self.file, rules, self.clock, self.tallies))
+        silences = Silences(self.file, rules, self.clock, self.tallies)
+        muting = self.muting or silences
+        self.grouping = Grouping(self.file, rules, self.clock, self.tallies, muting=muting, verdicts=self.verdicts)
+        stages = (silences, self.grouping, Resending(self.file, rules, self.clock, self.tallies))
         self.outward = Outward(
             self.file,
             rules,
@@ -162,6 +169,14 @@ class Scene:
         if settled:
             self.settle()
         return self.outward
+
+    def exchange(self, **settings: Any) -> None:
+        """Take another configuration, with sinks of the same names where they stay, while it runs."""
+        self.config = configured(**settings)
+        self.sinks = {sink.name: self.sinks.get(sink.name) or Kept(sink.name) for sink in self.config.sinks}
+        self.outward.replace(list(self.sinks.values()))
+        self.outward.accept(NotificationRules.of(self.config, self.ways))
+        self.settle()
 
     def close(self) -> None:
         self.is_open = False

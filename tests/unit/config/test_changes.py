@@ -34,6 +34,11 @@ def test_nothing_differs_where_nothing_was_changed() -> None:
         ({}, {"absence": {"idle_after": "1h"}}, ["absence.idle_after"]),
         ({}, {"dead_letters": {"max_bytes": "1MB"}}, ["dead_letters.max_bytes"]),
         ({}, {"outbox": {"max_alerts": 5}}, ["outbox.max_alerts"]),
+        ({"sinks": [WEBHOOK]}, {"sinks": [WEBHOOK | {"url": "http://b"}]}, ["sinks.pager.url"]),
+        ({"sinks": [WEBHOOK]}, {"sinks": [WEBHOOK | {"secrets": ["whsec_" + "A" * 44]}]}, ["sinks.pager.secrets"]),
+        ({"sinks": [WEBHOOK]}, {"sinks": [{"kind": "stdout"}]}, ["sinks.pager", "sinks.stdout"]),
+        ({"sinks": [WEBHOOK]}, {"sinks": [{"kind": "stdout", "name": "pager"}]}, ["sinks.pager"]),
+        ({"sinks": [WEBHOOK, {"kind": "stdout"}]}, {"sinks": [{"kind": "stdout"}, WEBHOOK]}, ["sinks"]),
     ],
 )  # fmt: skip
 def test_what_may_change_at_once_is_told_by_its_path(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -174,7 +174,7 @@ class Listed:
     def __init__(self, *entities: str) -> None:
         self.entities = set(entities)
 
-    def muted_by(self, labels: Labels, now: float) -> Muted | None:  # noqa: ARG002 - at any time
+    def muted_by(self, labels: Labels, now: float, mute_times: Sequence[str]) -> Muted | None:  # noqa: ARG002 - at any time
         return Muted(What.SILENCED, "s1") if labels["entity"] in self.entities else None
 
 

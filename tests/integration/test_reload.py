@@ -1,0 +1,107 @@
+"""Reload and silences in a whole daemon: what receivers got against what they must have got."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from detector.app import daemon
+from detector.config.sections import Config
+from detector.control.asking import ask_one
+from detector.control.wire import Answer as Answered
+from detector.reloading import Reader
+from detector.sources.memory import MemoryLog, MemorySource
+from tests.support.alerts import TurnedClock
+from tests.support.receiver import LOOPBACK, Answer, Receiver
+from tests.unit.test_app import LINES, PARTITION, configuration, lines, scrape
+
+OPEN_AT_THE_END = 1_005
+"""Lines after which an incident of the entity `a` is open."""
+
+
+def webhook(name: str, receiver: Receiver, **given: Any) -> dict[str, Any]:
+    return {"kind": "webhook", "name": name, "url": receiver.url, "allow_networks": LOOPBACK, **given}
+
+
+def test_sinks_exchanged_while_messages_are_in_flight_lose_no_alert_and_send_none_twice(tmp_path: Path) -> None:
+    log, written, let_go = MemoryLog(), lines(2 * LINES), threading.Event()
+    log.append(PARTITION, *written[:LINES], timestamp=-1)
+    source = MemorySource(log)
+    source.give(PARTITION)
+    asked: list[str] = []
+
+    with Receiver(otherwise=Answer(until=let_go)) as old, Receiver() as new, Receiver() as every:
+
+        def settings(pager: Receiver) -> Config:
+            sinks = [webhook("pager", pager, direct=True), webhook("every", every, direct=True)]
+            return configuration(tmp_path, sinks=sinks)
+
+        def ask_once() -> bool:
+            """Ask for a reload while the first message is under way to the old receiver."""
+            if asked or not old.requests:
+                return False
+            asked.append("reload")
+            return True
+
+        def look() -> bool:
+            if asked and not let_go.is_set():
+                assert len(old.requests) == 1, "it has not been answered yet"
+                let_go.set()
+                log.append(PARTITION, *written[LINES:], timestamp=-1)
+                source.finish()
+            return False
+
+        reader = Reader(lambda: settings(new), ask_once)
+        with daemon(settings(old), source=source, reader=reader) as built:
+            built.service.run(look)
+            built.ownership.settle()
+            assert built.delivery.drain(60.0)
+            samples = scrape(built)
+    ids = [request.id for request in every.requests]
+    assert len(ids) == len(set(ids)) == samples['alerts_total{state="raised"}'] > 10
+    assert [request.id for request in old.requests] == ids[:1]
+    assert [request.id for request in new.requests] == ids[1:]
+    assert samples['outbox_alerts{sink="pager"}'] == 0
+    assert samples["config_last_reload_successful"] == 1
+
+
+def test_what_is_silenced_reaches_nobody_until_the_silence_is_over(tmp_path: Path) -> None:
+    log, clock = MemoryLog(), TurnedClock()
+    source = MemorySource(log)
+    source.give(PARTITION)
+    said: list[Answered | None] = []
+    payload = {"matchers": ["entity=a"], "seconds": 3600, "author": "ann", "comment": "it is mended"}
+    asking = threading.Thread(
+        target=lambda: said.append(ask_one(tmp_path / "store", "silence add", payload, seconds=60.0))
+    )
+    held_back: list[dict[str, float]] = []
+
+    with Receiver() as receiver:
+
+        def look() -> bool:
+            """Turn the clock: the silence is said, then anomalies come, then it is over."""
+            clock.turn(0.05)
+            if not log.end(PARTITION):
+                if said:
+                    log.append(PARTITION, *lines(OPEN_AT_THE_END), timestamp=-1)
+                elif not asking.is_alive() and built.ownership.owned:
+                    asking.start()
+            elif not held_back:
+                samples = scrape(built)
+                if samples.get('alerts_suppressed_total{reason="silenced"}', 0) and built.delivery.drain(30.0):
+                    assert receiver.requests == []
+                    held_back.append(samples)
+                    clock.turn(3600)
+            return bool(receiver.requests)
+
+        with daemon(configuration(tmp_path, sinks=[webhook("page", receiver)]), source=source, clock=clock) as built:
+            built.service.run(look)
+        asking.join(30.0)
+        messages = [json.loads(request.body) for request in receiver.requests]
+    assert held_back[0]["silences_active"] == 1
+    assert held_back[0]['incidents_open{severity="warning"}'] == 1, "it is an incident all the same"
+    assert [(each["status"], [told["entity"] for told in each["alerts"]]) for each in messages] == [("firing", ["a"])]
+    assert said[0] is not None
+    assert said[0].result["silence"]["state"] == "active"
