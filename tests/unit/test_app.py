@@ -42,7 +42,8 @@ ISSUED = (
     "incidents_resolved_total{reason} alert_budget_incidents_per_day alert_observed_incidents_per_day "
     "alert_budget_unmet{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
     "notifications_total{sink,kind} outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
-    "loop_age_seconds store_free_bytes store_size_bytes"
+    "loop_age_seconds store_free_bytes store_size_bytes silences_active "
+    "config_last_reload_successful config_last_reload_success_timestamp_seconds"
 )
 """The metrics that the documentation names, with their labels."""
 
