@@ -52,8 +52,8 @@ class Daemon:
             "DETECTOR_WEBHOOK_DIRECT": "true",
             **environ,
         }
-        self._file = folder / "config.yaml"
-        self._file.write_bytes(SHIPPED.read_bytes())
+        self.file = folder / "config.yaml"
+        self.file.write_bytes(SHIPPED.read_bytes())
         self.configure({**NOT_SHIPPED, **settings})
         self._process: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
@@ -63,24 +63,24 @@ class Daemon:
 
     def configure(self, settings: Mapping[str, Mapping[str, Any] | list[Any]]) -> None:
         """Put settings over the sections of the configuration, from the next start or reload on."""
-        config = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+        config = yaml.safe_load(self.file.read_text(encoding="utf-8"))
         for name, section in settings.items():
             config[name] = {**(config.get(name) or {}), **section} if isinstance(section, Mapping) else section
-        self._file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        self.file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
     def replace(self, sections: Mapping[str, Mapping[str, Any]]) -> None:
         """Put whole sections in the place of the configuration's, from the next start or reload on."""
-        config = yaml.safe_load(self._file.read_text(encoding="utf-8"))
-        self._file.write_text(yaml.safe_dump({**config, **sections}, sort_keys=False), encoding="utf-8")
+        config = yaml.safe_load(self.file.read_text(encoding="utf-8"))
+        self.file.write_text(yaml.safe_dump({**config, **sections}, sort_keys=False), encoding="utf-8")
 
     @property
     def text_of_configuration(self) -> str:
         """The configuration as it stands in its file."""
-        return self._file.read_text(encoding="utf-8")
+        return self.file.read_text(encoding="utf-8")
 
     @text_of_configuration.setter
     def text_of_configuration(self, text: str) -> None:
-        self._file.write_text(text, encoding="utf-8")
+        self.file.write_text(text, encoding="utf-8")
 
     # --- beginning and ending
 
@@ -89,7 +89,7 @@ class Daemon:
         assert not self.alive, "the daemon runs already"
         self.errors, self.output, self._url = [], [], ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "detector", "run", "--config", str(self._file)],
+            [sys.executable, "-m", "detector", "run", "--config", str(self.file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
