@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from detector.config.sections import AlertmanagerSink as Settings
     from detector.types import Attempt, OutboxEntry
 
+RESEND = "resend"
+"""The kind of the entries by which the notifier has an open incident sent again."""
 INTERVALS_AHEAD = 4
 """How many resend intervals an alert outlives its last message: three may be lost."""
 
@@ -72,22 +74,22 @@ class AlertmanagerSink:
     def _body(self, entry: OutboxEntry) -> bytes:
         message = messages.read(entry)
         if message.fleet is not None:
-            return _JSON.encode([self._fleet(message)])
-        return _JSON.encode([posted for alert in message.alerts for posted in self._posted(alert)])
+            return _JSON.encode([self._fleet(message, message.fleet)])
+        news = entry.kind != RESEND
+        return _JSON.encode([posted for alert in message.alerts for posted in self._posted(alert, news=news)])
 
-    def _posted(self, alert: messages.Document) -> Iterator[dict[str, Any]]:
-        """Yield the alert, and, where its severity has just risen, the end of the one that it was before."""
+    def _posted(self, alert: messages.Document, *, news: bool) -> Iterator[dict[str, Any]]:
+        """Yield the alert, and, where it is `news` that its severity has risen, the end of what it was before."""
         labels, annotations = format_.labels(alert), format_.notes(alert)
         start = self._start(alert)
         yield self._alert(labels, annotations, start, firing=messages.firing(alert))
-        if alert["phase"] == "update" and alert["reason"] == "severity":
+        if news and alert["phase"] == "update" and alert["reason"] == "severity":
             for lower in list(Severity)[: list(Severity).index(alert["severity"])]:
                 yield self._alert({**labels, "severity": lower.value}, annotations, start, firing=False)
 
-    def _fleet(self, message: messages.Message) -> dict[str, Any]:
-        annotations = {"summary": message.summary}
-        start = message.fleet["since"] if message.fleet else format_.instant(self._now())
-        return self._alert(format_.fleet_labels(message), annotations, start, firing=message.firing)
+    def _fleet(self, message: messages.Message, fleet: messages.Document) -> dict[str, Any]:
+        labels, annotations = format_.fleet_labels(message), format_.fleet_notes(message)
+        return self._alert(labels, annotations, fleet["since"], firing=message.firing)
 
     def _alert(
         self, labels: dict[str, str], annotations: dict[str, str], start: str, *, firing: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from detector.alerts.words import observed_in_words
+from detector.alerts.words import observed_in_words, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +62,20 @@ def _feature(feature: Document) -> str:
 def fleet_labels(message: Message) -> dict[str, str]:
     """Return the labels of a fleet incident."""
     return {"alertname": FLEET, "topic": message.labels["topic"], "severity": message.severity}
+
+
+def fleet_notes(message: Message) -> dict[str, str]:
+    """Return the annotations of a fleet incident."""
+    fleet = message.fleet or {}
+    names = ", ".join(one_line(name) for name in fleet["entities"])
+    more = f", and {fleet['left_out']:,} more" if fleet["left_out"] else ""
+    return {
+        "summary": message.summary,
+        "incident": fleet["id"],
+        "share": f"{fleet['share']:g}",
+        "affected": str(fleet["affected"]),
+        "entities": names + more,
+    }
 
 
 def fingerprint(given: Mapping[str, str]) -> str:

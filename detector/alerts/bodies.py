@@ -32,7 +32,7 @@ def alertmanager(entry: OutboxEntry, receiver: str) -> bytes:
     message = messages.read(entry)
     alerts = [_alert(alert) for alert in message.alerts]
     if message.fleet is not None:
-        alerts = [_fleet(message, alerts)]
+        alerts = [_fleet(message, message.fleet)]
     return _JSON.encode(
         {
             "version": "4",
@@ -73,15 +73,15 @@ def _alert(alert: messages.Document) -> dict[str, Any]:
     }
 
 
-def _fleet(message: messages.Message, members: list[dict[str, Any]]) -> dict[str, Any]:
+def _fleet(message: messages.Message, fleet: messages.Document) -> dict[str, Any]:
     """Return the one alert that a fleet incident is."""
     labels = format_.fleet_labels(message)
     return {
         "status": _status(firing=message.firing),
         "labels": labels,
-        "annotations": {"summary": message.summary},
-        "startsAt": min(member["startsAt"] for member in members),
-        "endsAt": format_.NEVER if message.firing else max(member["endsAt"] for member in members),
+        "annotations": format_.fleet_notes(message),
+        "startsAt": fleet["since"],
+        "endsAt": format_.NEVER if message.firing else message.document["time"],
         "generatorURL": "",
         "fingerprint": format_.fingerprint(labels),
     }

@@ -9,6 +9,8 @@ from typing import Any
 
 from detector.alerts import body, dead_letters
 from detector.alerts.ids import alert_id, message_id
+from detector.notification.fleet import Fleet
+from detector.notification.message import encode_fleet
 from detector.types import (
     Alert,
     DeadLetter,
@@ -119,6 +121,14 @@ def entry(sink: str, offset: int = 17, **changes: Any) -> OutboxEntry:
 def entry_of(sink: str, told: Alert) -> OutboxEntry:
     """Return the entry of that alert in the outbox of a sink."""
     return OutboxEntry(told.id, sink, "alert", body.encode(told))
+
+
+def fleet_entry(sink: str, *, firing: bool = True) -> OutboxEntry:
+    """Return the entry of a fleet incident, as it began on its own or is over."""
+    fleet = Fleet("f" * 32, "metrics", 1795413922.25 - 60.0, 30, 40, ("host-0", "host-1"))
+    id_ = message_id(fleet.id, 1 if firing else 2)
+    encoded = encode_fleet(id_, fleet, severity=Severity.CRITICAL, firing=firing, now=1795413922.25)
+    return OutboxEntry(id_, sink, "fleet", encoded)
 
 
 def dead_letter(offset: int = 4, **changes: Any) -> DeadLetter:

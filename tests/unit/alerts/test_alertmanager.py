@@ -13,7 +13,7 @@ from detector.alerts.alertmanager import AlertmanagerSink
 from detector.config import sections
 from detector.errors import ConfigError
 from detector.types import Alert, Attempt, OutboxEntry, Outcome, Reason, Severity
-from tests.support.alerts import alert, ended, entry_of, risen
+from tests.support.alerts import alert, ended, entry_of, fleet_entry, risen
 from tests.support.receiver import LOOPBACK, Answer, Receiver, Request
 
 NOW = alert().time + 30.0
@@ -55,6 +55,32 @@ def test_sent_again_it_ends_later() -> None:
         deliver(receiver.url, again, now=NOW + 300.0)
         (one,) = json.loads(receiver.requests[0].body)
     assert times(one) == (alert().time, NOW + 300.0 + 240.0)
+
+
+def test_sent_again_it_does_not_resolve_again_what_it_was_before() -> None:
+    again = entry_of("alertmanager", risen())._replace(kind="resend")
+    with Receiver() as receiver:
+        deliver(receiver.url, again)
+        (one,) = json.loads(receiver.requests[0].body)
+    assert one["labels"] == LABELS | {"severity": "critical"}
+
+
+def test_a_fleet_is_an_alert_of_its_own() -> None:
+    with Receiver() as receiver:
+        for firing in (True, False):
+            deliver(receiver.url, fleet_entry("alertmanager", firing=firing))
+        (begun,), (over,) = (json.loads(request.body) for request in receiver.requests)
+    assert (
+        begun["labels"] == {"alertname": "DetectorFleet", "topic": "metrics", "severity": "critical"} == over["labels"]
+    )
+    assert (times(begun)[1], times(over)[1]) == (NOW + 240.0, NOW)
+    assert begun["annotations"] == {
+        "summary": "fleet metrics: 30 of 40 entities (75 %) have an open incident at once: host-0, host-1, ...",
+        "incident": "f" * 32,
+        "share": "0.75",
+        "affected": "30",
+        "entities": "host-0, host-1, and 28 more",
+    }
 
 
 def test_what_is_resolved_ends_now() -> None:

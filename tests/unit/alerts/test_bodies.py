@@ -4,8 +4,8 @@ import json
 
 from detector.alerts import bodies
 from detector.alerts.alertmanager_format import fingerprint
-from detector.types import Reason
-from tests.support.alerts import alert, ended, entry_of
+from detector.types import OutboxEntry, Reason
+from tests.support.alerts import alert, ended, entry_of, fleet_entry
 
 # The fields of Alertmanager's webhook, by its documentation ("version": "4") and its source (notify/webhook, template).
 OUTER = {
@@ -50,6 +50,42 @@ def test_one_that_is_resolved_has_an_end() -> None:
     body = json.loads(bodies.alertmanager(entry_of("webhook", ended(Reason.RECOVERED)), "hook"))
     (one,) = body["alerts"]
     assert (body["status"], one["status"], one["endsAt"]) == ("resolved", "resolved", "2026-11-23T06:17:22.250000Z")
+
+
+def test_a_fleet_is_one_alert() -> None:
+    body = json.loads(bodies.alertmanager(fleet_entry("webhook"), "hook"))
+    (one,) = body["alerts"]
+    assert body.keys() == OUTER
+    assert one.keys() == INNER
+    assert one["labels"] == {"alertname": "DetectorFleet", "topic": "metrics", "severity": "critical"}
+    assert (body["status"], body["truncatedAlerts"], one["startsAt"]) == ("firing", 30, "2026-11-23T06:04:22.250Z")
+
+
+def test_several_incidents_are_several_alerts_and_what_they_share_is_said_once() -> None:
+    members = [json.loads(entry_of("webhook", alert(n, entity=f"host-{n}")).body) for n in (1, 2)]
+    document = {
+        "schema": 1,
+        "kind": "notification",
+        "id": "x",
+        "status": "firing",
+        "severity": "warning",
+        "summary": "2 incidents open: host-1, host-2",
+        "labels": {"topic": "metrics"},
+        "alerts": members,
+        "left_out": 3,
+        "fleet": None,
+    }
+    entry = OutboxEntry("x", "webhook", "notification", json.dumps(document).encode())
+    body = json.loads(bodies.alertmanager(entry, "hook"))
+    assert [one["labels"]["entity"] for one in body["alerts"]] == ["host-1", "host-2"]
+    assert body["commonLabels"] == {"alertname": "DetectorAnomaly", "topic": "metrics", "severity": "warning"}
+    assert (body["groupKey"], body["groupLabels"], body["truncatedAlerts"]) == (
+        '{}:{topic="metrics"}',
+        {"topic": "metrics"},
+        3,
+    )
+    summaries = [member["summary"] for member in members]
+    assert bodies.text(entry).decode().splitlines() == [document["summary"], "", *summaries, "... and 3 more"]
 
 
 def test_another_attempt_makes_the_same_bytes() -> None:

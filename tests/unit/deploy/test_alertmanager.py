@@ -11,7 +11,7 @@ from detector.alerts.alertmanager_format import fingerprint
 from detector.config import sections
 from detector.types import OutboxEntry, Outcome, Reason, Severity
 from tests.support.alertmanager import SHIPPED, Alertmanager, alertmanager, amtool
-from tests.support.alerts import absence, alert, ended, entry_of, risen
+from tests.support.alerts import absence, alert, ended, entry_of, fleet_entry, risen
 from tests.support.broker import wait_until
 from tests.support.receiver import LOOPBACK
 
@@ -54,9 +54,24 @@ def test_an_incident_appears_rises_and_resolves(running: Alertmanager, sink: Ale
 
 
 def test_what_is_silenced_there_stays_known_there(running: Alertmanager, sink: AlertmanagerSink) -> None:
-    running.amtool("silence", "add", "entity=host-7", "--comment=test", "--author=test")
+    silence = running.amtool("silence", "add", "entity=host-7", "--comment=test", "--author=test").strip()
     post(sink, entry_of("alertmanager", alert()))
     wait_until(lambda: [a["status"]["state"] for a in running.alerts()] == ["suppressed"], "it to be silenced")
+    running.amtool("silence", "expire", silence)
+    post(sink, entry_of("alertmanager", ended(Reason.RECOVERED)))
+    wait_until(lambda: running.labels() == [], "it to be over")
+
+
+def test_while_a_fleet_is_in_trouble_its_members_are_inhibited(running: Alertmanager, sink: AlertmanagerSink) -> None:
+    post(sink, entry_of("alertmanager", alert()))
+    post(sink, fleet_entry("alertmanager"))
+
+    def states() -> dict[str, str]:
+        return {each["labels"]["alertname"]: each["status"]["state"] for each in running.alerts()}
+
+    wait_until(lambda: states() == {"DetectorAnomaly": "suppressed", "DetectorFleet": "active"}, "the inhibition")
+    post(sink, fleet_entry("alertmanager", firing=False))
+    wait_until(lambda: states() == {"DetectorAnomaly": "active"}, "the member to be told of again")
     post(sink, entry_of("alertmanager", ended(Reason.RECOVERED)))
     wait_until(lambda: running.labels() == [], "it to be over")
 
