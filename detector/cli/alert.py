@@ -13,6 +13,7 @@ from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
     from detector.config.sections import Config, Sink
+    from detector.types import OutboxEntry
 
 app = typer.Typer(no_args_is_help=True, help="Try the ways out.", rich_markup_mode=None)
 
@@ -47,10 +48,13 @@ def try_(
 
     settings = load(config)
     given, place = _named(settings, sink)
+    message = sample(sink, time.time(), resolved=resolve)
+    if not given.direct:
+        message = _for_people(message)
     made = build.sink(given, place, settings.kafka, lambda _: None)
     began = time.monotonic()
     try:
-        attempt = made.deliver(sample(sink, time.time(), resolved=resolve), 1)
+        attempt = made.deliver(message, 1)
     finally:
         made.close()
     seconds, taken = time.monotonic() - began, attempt.outcome is Outcome.DELIVERED
@@ -60,8 +64,35 @@ def try_(
     elif taken:
         typer.echo(f"{sink}: the receiver took it ({attempt.code}, {seconds:.2f} s)")
     if not taken:
-        message = f"{sink}: not taken ({attempt.code}): {attempt.detail}"
-        raise SinkError(message)
+        trouble = f"{sink}: not taken ({attempt.code}): {attempt.detail}"
+        raise SinkError(trouble)
+
+
+def _for_people(entry: OutboxEntry) -> OutboxEntry:
+    """Return the message that people would get of a sample alone in its group."""
+    import msgspec  # noqa: PLC0415 - `--help` needs none of it
+
+    from detector.notification.intake import incident_of  # noqa: PLC0415 - as above
+    from detector.notification.message import KIND, Content, encode  # noqa: PLC0415 - as above
+    from detector.types import KnownIncident  # noqa: PLC0415 - as above
+
+    incident = incident_of(entry, time.time())
+    assert isinstance(incident, KnownIncident)
+    content = Content(
+        id=entry.id,
+        labels={"topic": incident.partition.topic},
+        firing=[incident] if incident.open else [],
+        over=[] if incident.open else [incident],
+        bodies={incident.id: entry.body},
+        fresh=int(incident.open),
+        repeat=False,
+        fleet=None,
+        similar=[],
+        verdicts={},
+        now=incident.changed,
+    )
+    document = msgspec.json.decode(encode(content)) | {"test": True}
+    return entry._replace(kind=KIND, body=msgspec.json.encode(document))
 
 
 def _named(config: Config, name: str) -> tuple[Sink, str]:

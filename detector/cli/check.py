@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from detector.cli.reach import Reached
+    from detector.config.sections import Config
 
 
 def check(
@@ -29,6 +30,7 @@ def check(
     from detector.config.load import load  # noqa: PLC0415 - as above
 
     settings = load(config)
+    _try_templates(settings)
     typer.echo(f"{config} is valid.\n")
     for name, text in summary(settings):
         typer.echo(f"{name:<13} {text}")
@@ -41,6 +43,17 @@ def check(
         failed = [result.exit_code for result in results if result.trouble is not None]
         if failed:
             raise typer.Exit(min(failed))
+
+
+def _try_templates(settings: Config) -> None:
+    """Raise ConfigError where a template cannot be used."""
+    for number, sink in enumerate(settings.sinks):
+        if getattr(sink, "template", None) is not None or getattr(sink, "template_file", None) is not None:
+            from detector.alerts.rendering import rendering  # noqa: PLC0415 - only templates need Jinja2
+            from detector.config.sections import AppriseSink, WebhookSink  # noqa: PLC0415 - as above
+
+            assert isinstance(sink, (WebhookSink, AppriseSink)), "the others have no templates"
+            rendering(sink, f"sinks[{number}]")
 
 
 def _print(results: Sequence[Reached]) -> None:

@@ -81,7 +81,7 @@ class Intake:
     def deliver_all(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
         """Take alerts in order; all of them, or none but those that are no alert, which are refused."""
         now = self._file.now()
-        read = [_read(entry, now) for entry, _ in entries]
+        read = [incident_of(entry, now) for entry, _ in entries]
         told: Counter[str] = Counter()
         known = self.population
         try:
@@ -167,7 +167,7 @@ class _Alert(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Alert)
 
 
-def _read(entry: OutboxEntry, now: float) -> KnownIncident | Attempt:
+def incident_of(entry: OutboxEntry, now: float) -> KnownIncident | Attempt:
     """Return the incident as the alert tells it; a refusal where the entry holds none."""
     try:
         alert = _decoder.decode(entry.body)

@@ -9,8 +9,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it ships no types
 from typer.testing import CliRunner, Result
 
+from detector.alerts import body
 from detector.alerts.delivery import Delivery
 from detector.alerts.webhook import WebhookSink
 from detector.cli.main import app
@@ -19,6 +21,7 @@ from detector.control import address
 from detector.control.channel import Channel
 from detector.control.commands import Commands
 from detector.errors import CommandError, ConfigError, SinkError, StoreError
+from detector.notification.message import schema
 from detector.outbox_commands import OutboxCommands
 from detector.store.sqlite import SqlitePartition, SqliteStore
 from detector.telemetry.clock import SystemClock
@@ -156,7 +159,18 @@ def test_a_sample_goes_through_the_configured_sink_and_is_marked(tmp_path: Path)
     for request in (opened, over):
         request.verify(SECRET)
         assert json.loads(request.body)["test"] is True
-    assert [json.loads(request.body)["phase"] for request in (opened, over)] == ["open", "resolve"]
+        Draft202012Validator(schema()).validate(json.loads(request.body))
+    assert [json.loads(request.body)["status"] for request in (opened, over)] == ["firing", "resolved"]
+    assert json.loads(opened.body)["summary"].startswith("TEST, nothing is wrong: detector-test: cpu 97 %")
+
+
+def test_a_direct_sink_gets_the_alert_by_itself(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        config = configured(tmp_path, receiver.url, direct=True)
+        assert said("alert", "test", "--sink", "hook", "--config", config)
+        (request,) = receiver.requests
+    Draft202012Validator(body.schema()).validate(json.loads(request.body))
+    assert json.loads(request.body)["test"] is True
 
 
 def test_what_is_not_taken_exits_5_and_says_why(tmp_path: Path) -> None:
@@ -174,6 +188,8 @@ def test_what_is_wrong_with_a_sink_is_told_before_anything_is_sent(tmp_path: Pat
             done = run("alert", "test", "--sink", name, "--config", config)
             assert isinstance(done.exception, ConfigError)
             assert error in str(done.exception)
+        checked = run("check", "--config", config).exception
+        assert str(checked).startswith("sinks[1].template cannot be used: 'nothing' is undefined")
         assert receiver.requests == []
 
 
