@@ -55,6 +55,6 @@ def sink(settings: sections.Sink, place: str, kafka: sections.Kafka, template_fa
 
 
 def _kafka(name: str, topic: str, kafka: sections.Kafka) -> Sink:
-    from detector.alerts.kafka import KafkaSink, alert_message, dead_letter_message  # noqa: PLC0415
+    from detector.alerts.kafka import KafkaSink, dead_letter_message, message  # noqa: PLC0415
 
-    return KafkaSink(name, topic, kafka, dead_letter_message if name == dead_letters.SINK else alert_message)
+    return KafkaSink(name, topic, kafka, dead_letter_message if name == dead_letters.SINK else message)

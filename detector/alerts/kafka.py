@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -157,7 +157,30 @@ class _Subject(msgspec.Struct):
     partition: int
 
 
+class _Group(msgspec.Struct):
+    """The same of a message for people."""
+
+    schema: int
+    kind: Literal["notification"]
+    status: str
+    labels: dict[str, str]
+
+
 _subject = msgspec.json.Decoder(_Subject)
+_group = msgspec.json.Decoder(_Group)
+
+
+def message(entry: OutboxEntry) -> Message:
+    """Return the message of an alert, or of what people are told where the sink is not direct."""
+    return group_message(entry) if entry.kind == "notification" else alert_message(entry)
+
+
+def group_message(entry: OutboxEntry) -> Message:
+    """Return the message of a group: keyed by its labels, so that order is kept."""
+    group = _group.decode(entry.body)
+    headers = [("id", entry.id), ("status", group.status), ("kind", group.kind), ("schema", str(group.schema))]
+    key = msgspec.json.encode(dict(sorted(group.labels.items())))
+    return Message(key, entry.body, [(name, text.encode()) for name, text in headers])
 
 
 def alert_message(entry: OutboxEntry) -> Message:

@@ -38,6 +38,7 @@ def summary(config: Config) -> Iterator[tuple[str, str]]:
     yield "incidents", f"one per {_whose(config)}, {_incidents(config.incidents)}"
     for sink in config.sinks:
         yield "sink", _sink(sink, config.kafka)
+    yield from _notification(config)
     topic = f"Kafka topic {config.dead_letters.topic}, and " if config.dead_letters.topic else ""
     yield "dead letters", f"{topic}the store's last {config.dead_letters.keep:,} per partition"
     yield "store", f"{config.store.path}, a checkpoint every {duration(config.checkpoint.interval)}"
@@ -51,6 +52,18 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:g} {unit}"
     return f"{seconds * 1000:g} ms"
+
+
+def _notification(config: Config) -> Iterator[tuple[str, str]]:
+    for route in config.routes:
+        matchers = ", ".join(str(matcher) for matcher in route.matchers) or "everything"
+        yield "route", f"{matchers} to {', '.join(route.sinks)}{'; and on to the next' if route.continue_ else ''}"
+    people = [sink.name for sink in config.sinks if not (isinstance(sink, AlertmanagerSink) or sink.direct)]
+    if people:
+        own = config.notification
+        waits = f"after {duration(own.group_wait)}, changes after {duration(own.group_interval)}"
+        again = f"again after {duration(own.repeat_interval)}"
+        yield "messages", f"to {', '.join(people)}, by {', '.join(own.group_by)}: {waits}, {again}"
 
 
 def _source(config: Config) -> str:

@@ -130,13 +130,23 @@ def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -
         outbox = 'outbox_oldest_timestamp_seconds{sink="webhook"}'
         return samples["entities_evicted_total"] == 2 == samples["entities_active"] and samples.get(outbox) == 0
 
-    with Receiver() as receiver:
-        sinks = [{"kind": "webhook", "url": receiver.url, "direct": True, "allow_networks": LOOPBACK}]
-        config = configuration(tmp_path, sinks=sinks, checkpoint={"interval": 0.1})
+    with Receiver() as receiver, Receiver() as people:
+        sinks = [
+            {"kind": "webhook", "url": receiver.url, "direct": True, "allow_networks": LOOPBACK},
+            {"kind": "webhook", "name": "people", "url": people.url, "allow_networks": LOOPBACK},
+        ]
+        config = configuration(tmp_path, sinks=sinks, checkpoint={"interval": 0.1}, notification={"alerts": 1000})
         with daemon(config, source=source) as built:
             built.service.run(everything_told)
             samples = scrape(built)
+            source.finish()
         delivered = len(receiver.requests)
+        alerts = [json.loads(request.body) for request in receiver.requests]
+        messages = [json.loads(request.body) for request in people.requests]
+    # The end of the source: nobody is waited for any longer.
+    told = {alert["incident"]["id"] for message in messages for alert in message["alerts"]}
+    assert told == {alert["incident"]["id"] for alert in alerts}
+    assert {message["labels"]["topic"] for message in messages} == {"readings"}
     for issued in ISSUED.split():
         name, _, labels = issued.rstrip("}").partition("{")
         assert found(samples, name, labels.split(",") if labels else []), issued

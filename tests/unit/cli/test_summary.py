@@ -22,6 +22,9 @@ sinks:
   - {kind: webhook, name: hook, url: "https://hooks.example.com/hunter2?t=hunter2", secrets: ["${KEY}"]}
   - {kind: kafka, topic: alerts}
   - {kind: stdout}
+routes:
+  - {matchers: 'severity="critical"', sinks: hook, continue: true}
+  - {sinks: [kafka, stdout]}
 dead_letters: {topic: dead}
 """
 
@@ -49,6 +52,9 @@ def test_it_says_what_the_daemon_would_do() -> None:
         ("sink", "hook: webhook https://hooks.example.com, signed"),
         ("sink", "kafka: Kafka topic alerts at a:1, b:2 (TLS and SASL PLAIN)"),
         ("sink", "stdout: standard output"),
+        ("route", 'severity="critical" to hook; and on to the next'),
+        ("route", "everything to kafka, stdout"),
+        ("messages", "to hook, by topic: after 5 s, changes after 1 min, again after 4 h"),
         ("dead letters", "Kafka topic dead, and the store's last 10,000 per partition"),
         ("store", "detector-state, a checkpoint every 10 s"),
         ("http", "http://127.0.0.1:9108/ (metrics, health)"),
