@@ -118,6 +118,14 @@ def found(samples: dict[str, float], name: str, labels: Sequence[str]) -> dict[s
     }
 
 
+def assert_people_were_told(receiver: Receiver, people: Receiver) -> None:
+    """Assert that at the end of the source nobody was waited for any longer."""
+    alerts, messages = ([json.loads(request.body) for request in each.requests] for each in (receiver, people))
+    told = {alert["incident"]["id"] for message in messages for alert in message["alerts"]}
+    assert told == {alert["incident"]["id"] for alert in alerts}
+    assert {message["labels"]["topic"] for message in messages} == {"readings"}
+
+
 def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -> None:
     log = MemoryLog()
     for n, line in enumerate(lines(LINES)):
@@ -141,12 +149,7 @@ def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -
             samples = scrape(built)
             source.finish()
         delivered = len(receiver.requests)
-        alerts = [json.loads(request.body) for request in receiver.requests]
-        messages = [json.loads(request.body) for request in people.requests]
-    # The end of the source: nobody is waited for any longer.
-    told = {alert["incident"]["id"] for message in messages for alert in message["alerts"]}
-    assert told == {alert["incident"]["id"] for alert in alerts}
-    assert {message["labels"]["topic"] for message in messages} == {"readings"}
+    assert_people_were_told(receiver, people)
     for issued in ISSUED.split():
         name, _, labels = issued.rstrip("}").partition("{")
         assert found(samples, name, labels.split(",") if labels else []), issued
