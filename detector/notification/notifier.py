@@ -150,7 +150,10 @@ class Notifier:
         """Return whether another connection has written the file, or this worker may try to lead."""
         if self._lock is None:
             return self._clock.monotonic() >= self._lead_at
-        return self._connection.version() != self._version
+        try:
+            return self._connection.version() != self._version
+        except DetectorError:
+            return True  # the turn will tell
 
     def _turn(self) -> None:
         self._take_rules()
@@ -183,8 +186,12 @@ class Notifier:
             self._lock = self._file.lead()
         except StoreLockedError:
             return False
+        try:
+            self._begin()
+        except BaseException:
+            self.release()  # or nobody would notify: not this worker, and no other
+            raise
         log.info("notifying", file=str(self._file.file))
-        self._begin()
         self._ways.attach(self._file)
         return True
 

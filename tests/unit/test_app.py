@@ -118,6 +118,12 @@ def found(samples: dict[str, float], name: str, labels: Sequence[str]) -> dict[s
     }
 
 
+def assert_all_were_issued(samples: dict[str, float]) -> None:
+    for issued in ISSUED.split():
+        name, _, labels = issued.rstrip("}").partition("{")
+        assert found(samples, name, labels.split(",") if labels else []), issued
+
+
 def assert_people_were_told(receiver: Receiver, people: Receiver) -> None:
     """Assert that at the end of the source nobody was waited for any longer."""
     alerts, messages = ([json.loads(request.body) for request in each.requests] for each in (receiver, people))
@@ -150,9 +156,7 @@ def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -
             source.finish()
         delivered = len(receiver.requests)
     assert_people_were_told(receiver, people)
-    for issued in ISSUED.split():
-        name, _, labels = issued.rstrip("}").partition("{")
-        assert found(samples, name, labels.split(",") if labels else []), issued
+    assert_all_were_issued(samples)
     spoilt = LINES // 100
     assert samples["events_consumed_total"] == LINES - 2 * spoilt
     assert samples["events_passed_over_total"] == spoilt

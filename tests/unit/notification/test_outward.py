@@ -82,6 +82,29 @@ def test_one_that_begins_while_the_first_is_away_for_good_takes_over_at_once(new
     assert len(scene.got()) == 1
 
 
+def test_one_that_cannot_begin_lets_others_and_tries_again(
+    new_scene: NewScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = new_scene(opened=False)
+    failing = True
+    original = Grouping.begin
+
+    def begin(grouping: Grouping) -> None:
+        if failing:
+            message = "no room"
+            raise StoreFullError(message)
+        original(grouping)
+
+    monkeypatch.setattr(Grouping, "begin", begin)
+    scene.open()
+    scene.raise_(alert("a"))
+    assert scene.got("stream") == []
+    scene.file.lead().close()
+    failing = False
+    scene.turn(1.0)
+    wait_until(lambda: len(scene.sinks["stream"].entries) == 1, "it to begin after all")
+
+
 def test_a_disk_without_room_loses_nothing(new_scene: NewScene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = new_scene()
     full = True
