@@ -29,6 +29,7 @@ from tests.support.receiver import LOOPBACK, Answer, Receiver
 PARTITION = Partition("readings", 3)
 EPOCH = 1_800_000_000
 LINES = 1_500
+SPOILT = LINES // 100
 
 ISSUED = (
     "events_consumed_total events_passed_over_total events_rejected_total{reason} events_unscored_total{reason} "
@@ -157,15 +158,14 @@ def test_every_metric_has_a_value_when_everything_has_happened(tmp_path: Path) -
         delivered = len(receiver.requests)
     assert_people_were_told(receiver, people)
     assert_all_were_issued(samples)
-    spoilt = LINES // 100
-    assert samples["events_consumed_total"] == LINES - 2 * spoilt
-    assert samples["events_passed_over_total"] == spoilt
-    assert samples['events_rejected_total{reason="not_a_number"}'] == spoilt
+    assert samples["events_consumed_total"] == LINES - 2 * SPOILT
+    assert samples["events_passed_over_total"] == SPOILT
+    assert samples['events_rejected_total{reason="not_a_number"}'] == SPOILT
     assert samples['events_rejected_total{reason="not_finite"}'] == 0
-    assert samples["dead_letters_total"] == spoilt
-    assert samples['events_unscored_total{reason="few_features"}'] == spoilt
+    assert samples["dead_letters_total"] == SPOILT
+    assert samples['events_unscored_total{reason="few_features"}'] == SPOILT
     assert samples['events_unscored_total{reason="entity_limit"}'] == 1
-    assert samples["events_late_total"] == spoilt
+    assert samples["events_late_total"] == SPOILT
     assert samples['last_event_timestamp_seconds{partition="3",topic="readings"}'] == EPOCH + LINES - 1
     assert samples['kafka_consumer_lag_records{partition="3",topic="readings"}'] == 0
     assert samples['kafka_consumer_lag_seconds{partition="3",topic="readings"}'] == 0
