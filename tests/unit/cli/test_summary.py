@@ -46,7 +46,7 @@ def test_it_says_what_the_daemon_would_do() -> None:
             f"avro (registry https://registry:8081), where name is cpu; 10 features: {EIGHT} and 2 more; {OWN_TIME}",
         ),
         ("model", "16 centroids for each entity (host) of each partition; half-life 200,000 rows or 7 d"),
-        ("blocks", "256 rows or 10 s"),
+        ("blocks", "512 rows or 10 s"),
         ("alerts", "5/day where nothing is wrong"),
         ("incidents", "one per entity, from the first anomalous row until 5 min of calm"),
         ("sink", "hook: webhook https://hooks.example.com, signed"),
