@@ -60,10 +60,8 @@ class Delivery:
         self._lines = Lines(sinks, lambda sink: Line(sink, clock, observer, jitter, self._report))
         # The delivery thread's own:
         self._busy: dict[Line, set[Partition]] = {}
-        self._look: dict[Line, set[Partition]] = {line: set() for line in self._lines}
         self._unsettled: dict[Partition, list[Concluded]] = {}
         self._outboxes = Outboxes(observer)
-        self._catching_up: set[Line] = set()
         self._next_tick = -math.inf
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
         self._thread.start()
@@ -91,17 +89,14 @@ class Delivery:
             self._changed.wait_for(lambda: partition not in self._stores or self._ended)
 
     def replace(self, sinks: Sequence[Sink]) -> None:
-        """Deliver through these sinks from now on; those that are in use already go on as they were.
+        """Deliver through these sinks from now on, and return at once; those that are in use already go on.
 
-        Returns at once. A sink that is not among them ends after the attempt under way; another of its name begins
-        when that is written down, so that nothing goes out by both. One that was disabled is tried again.
+        Another ends after the attempt under way; one of its name begins when that is written down: nothing goes out by
+        both. What waits for receivers that were left alone is tried again.
         """
         with self._changed:
-            never = self._lines.want(sinks)
-            self._woken_all, self._quiet = True, False
-            self._changed.notify_all()
-        for sink in never:
-            sink.close()
+            self._lines.want(sinks)
+        self.resume()
 
     def wake(self, partition: Partition | None = None) -> None:
         """Tell that a partition's outbox has got entries (any partition's: None, which looks through them all)."""
@@ -189,9 +184,9 @@ class Delivery:
         for concluded in reported:
             self._unsettled.setdefault(concluded.item.partition, []).append(concluded)
         for line in finished:
-            self._look[line] |= self._busy.pop(line)
+            line.look |= self._busy.pop(line)
         for line in self._lines:
-            self._look[line] |= woken
+            line.look |= woken
             if resumed:
                 line.resume()
 
@@ -210,20 +205,18 @@ class Delivery:
                 self._waiting.pop(partition, None)
                 self._unsettled.pop(partition, None)
                 self._outboxes.forget(partition)
-                for look in self._look.values():
-                    look.discard(partition)
+                for line in self._lines:
+                    line.look.discard(partition)
                 self._changed.notify_all()
 
     def _exchange(self) -> None:
         with self._changed:
             gone, new = self._lines.exchange(self._busy)
         for line in gone:
-            del self._look[line]
-            self._catching_up.discard(line)
             end(line)
             self._observer.backlog(line.sink.name, 0, 0.0)
-        for line in new:
-            self._look[line] = set(self._attached())
+        if new:
+            self._next_tick = -math.inf
 
     def _tick(self) -> None:
         """Look everywhere, once a second, and tell what waits."""
@@ -235,7 +228,7 @@ class Delivery:
         with self._changed:
             self._waiting = backlogs
         for line in self._lines:
-            self._look[line] |= stores.keys()
+            line.look |= stores.keys()
             waiting = [b[line.sink.name] for b in backlogs.values() if line.sink.name in b]
             oldest = min((created for count, created, _ in waiting if count), default=0.0)
             self._observer.backlog(line.sink.name, sum(count for count, _, _ in waiting), oldest)
@@ -247,9 +240,8 @@ class Delivery:
         items = self._chosen(line)
         if items and line.collapse and self._collapsed(line):
             items = self._chosen(line)
-        if len(items) < LIMIT:
-            self._catching_up.discard(line)
-        self._look[line].intersection_update(item.partition for item in items)
+        line.catching_up = line.catching_up and len(items) >= LIMIT
+        line.look.intersection_update(item.partition for item in items)
         if not items:
             return
         with self._changed:
@@ -261,19 +253,18 @@ class Delivery:
     def _chosen(self, line: Line) -> list[Item]:
         """Return what is due; of a sink that was down all that waits, due or not: once it is back all goes out."""
         stores = self._settled()
-        if line in self._catching_up and not line.down:
+        if line.catching_up and not line.down:
             return self._outboxes.due(line.sink.name, stores, math.inf)
-        looked = [store for store in stores if store.partition in self._look[line]]
+        looked = [store for store in stores if store.partition in line.look]
         items = self._outboxes.due(line.sink.name, looked, self._clock.now())
         if items and line.down:
-            self._catching_up.add(line)
+            line.catching_up = True
             items = self._outboxes.due(line.sink.name, stores, math.inf)
         return items
 
     def _collapsed(self, line: Line) -> int:
         """Drop what a later message of the same incident makes superfluous; returns how many."""
-        dropped = sum(self._outboxes.collapse(line.sink.name, store) for store in self._settled())
-        if dropped:
+        if dropped := sum(self._outboxes.collapse(line.sink.name, store) for store in self._settled()):
             self._observer.collapsed(line.sink.name, dropped)
         return dropped
 
@@ -284,9 +275,8 @@ class Delivery:
     def _rest(self) -> None:
         """Wait until something happens, or for the next tick."""
         with self._changed:
-            idle = not self._busy and not self._unsettled
-            if idle and not self._news():
-                if not all(line.resting or not self._look[line] for line in self._lines):
+            if not self._busy and not self._unsettled and not self._news():
+                if not all(line.resting or not line.look for line in self._lines):
                     return
                 self._quiet = True
                 self._changed.notify_all()

@@ -101,7 +101,8 @@ class Line:
     that no entry that a receiver cannot digest ever holds up the other incidents.
 
     The methods and attributes belong to the thread of the delivery, which leaves them alone during a round, but for
-    `interrupt` and `stop`.
+    `interrupt` and `stop`. `look` are the partitions whose outboxes may hold something that is due, `catching_up` says
+    that all that waits is due, as the receiver was down: they are the delivery's own.
     """
 
     def __init__(
@@ -115,6 +116,8 @@ class Line:
         self.sink = sink
         self.collapse = bool(getattr(sink, "collapse", False))
         self.disabled = False
+        self.look = set[Partition]()
+        self.catching_up = False
         self.failed_rounds = 0
         self.paused_until = -math.inf
         self._clock = clock

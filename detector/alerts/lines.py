@@ -42,15 +42,15 @@ class Lines:
         """Tell whether a line is to stay."""
         return _among(line.sink, self._wanted)
 
-    def want(self, sinks: Sequence[Sink]) -> list[Sink]:
-        """Say which sinks there shall be; returns those that were to come, and will not: they are to be closed."""
+    def want(self, sinks: Sequence[Sink]) -> None:
+        """Say which sinks there shall be; those that were to come, and will not, are closed."""
         never = [sink for sink in self._to_come() if not _among(sink, sinks)]
         self._wanted = list(sinks)
         for line in self._lines:
             if not self.wants(line):
                 line.interrupt()
-            line.disabled = False
-        return never
+        for sink in never:
+            sink.close()
 
     def exchange(self, busy: Collection[Line]) -> tuple[list[Line], list[Line]]:
         """Take out idle lines that are not wanted, and make those of new sinks whose names are free; returns both."""

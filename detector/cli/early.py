@@ -7,12 +7,15 @@ import signal
 
 
 def end_in_order_at_signals() -> None:
-    """Exit 0 at SIGTERM and Ctrl-C, until the daemon puts its own handlers in place of these; SIGHUP waits for them.
+    """Exit 0 at SIGTERM and Ctrl-C, until the daemon puts its own handlers in place of these.
 
     Nothing has begun that would have to be saved. And the kernel keeps from a container's first process all signals
     that it does not catch: it would miss the SIGTERM for good.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
-    # The file may have been read already: the reload that it asks for comes when the daemon runs.
+
+
+def hold_back_reloads() -> None:
+    """Keep SIGHUP waiting until the daemon can reload: the file may have been read already."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})

@@ -6,7 +6,7 @@ import os
 import sys
 from functools import partial
 
-from detector.cli.early import end_in_order_at_signals
+from detector.cli.early import end_in_order_at_signals, hold_back_reloads
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 
@@ -16,6 +16,7 @@ def run(config: ConfigFile = DEFAULT_CONFIG) -> None:
     It exits 0 after a checkpoint; 2, 3, 4 or 5 where configuration, store, source or a sink need a decision.
     """
     end_in_order_at_signals()
+    hold_back_reloads()
     # The configuration is judged first: an error in it is told before TensorFlow has loaded.
     from detector.config.load import load  # noqa: PLC0415 - pydantic is slow to import, and `--help` needs none of it
 

@@ -141,6 +141,32 @@ def test_a_file_that_cannot_be_taken_changes_nothing_and_is_told_of(daemon: Daem
     assert daemon.metrics()[name] > before[name]
 
 
+def test_silences_are_said_listed_and_ended_through_the_daemon(daemon: Daemon) -> None:
+    def silence(*arguments: str) -> list[dict[str, str]]:
+        done = detector("silence", *arguments, "--store", str(daemon.store), "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        told = json.loads(done.stdout)
+        return [told["silence"]] if "silence" in told else list(told["silences"])
+
+    def active(count: int) -> None:
+        daemon.until(lambda: daemon.metrics()["detector_silences_active"] == count, f"{count} silences were active")
+
+    (first,) = silence("add", "entity=computer", "--for", "2h", "--comment", "tests", "--by", "ann")
+    (later,) = silence(
+        "add", "severity=warning", "--from", "2035-01-01T00:00:00Z", "--for", "1h", "--comment", "c", "--by", "bob"
+    )
+    assert [first["state"], later["state"]] == ["active", "pending"]
+    active(1)
+    assert silence("list") == [first, later]
+    (ended,) = silence("expire", first["id"])
+    assert (ended["id"], ended["state"]) == (first["id"], "expired")
+    active(0)
+    assert silence("list") == [later]
+    done = detector("silence", "add", "entity=~(", "--for", "2h", "--comment", "c", "--store", str(daemon.store))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "`(` is no regular expression" in done.stderr
+
+
 def test_the_service_manager_hears_of_every_turn(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
