@@ -58,7 +58,7 @@ def _notification(config: Config) -> Iterator[tuple[str, str]]:
     for route in config.routes:
         matchers = ", ".join(str(matcher) for matcher in route.matchers) or "everything"
         yield "route", f"{matchers} to {', '.join(route.sinks)}{'; and on to the next' if route.continue_ else ''}"
-    people = [sink.name for sink in config.sinks if not (isinstance(sink, AlertmanagerSink) or sink.direct)]
+    people = [sink.name for sink in config.sinks if not sink.direct]
     if people:
         own = config.notification
         waits = f"after {duration(own.group_wait)}, changes after {duration(own.group_interval)}"

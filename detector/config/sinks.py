@@ -158,6 +158,11 @@ class AlertmanagerSink(Section):
     collapse: bool = False
     """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
 
+    @property
+    def direct(self) -> bool:
+        """Always, as Alertmanager groups, repeats and silences by itself."""
+        return True
+
     @model_validator(mode="after")
     def _one_identity(self) -> AlertmanagerSink:
         if (self.username is None) != (self.password is None):
