@@ -49,7 +49,7 @@ def try_(
     settings = load(config)
     given, place = _named(settings, sink)
     message = sample(sink, time.time(), resolved=resolve)
-    if not given.direct:
+    if not getattr(given, "direct", True):  # an Alertmanager always gets each alert by itself
         message = _for_people(message)
     made = build.sink(given, place, settings.kafka, lambda _: None)
     began = time.monotonic()

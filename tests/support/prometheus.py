@@ -39,15 +39,19 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
-    """Start Prometheus on `target` (host:port), and end it."""
+def prometheus(folder: Path, target: str, alertmanager: str | None = None) -> Iterator[Prometheus]:
+    """Start Prometheus on `target` (host:port), and end it.
+
+    With an Alertmanager (host:port) it sends its alerts there, and they fire at once: nothing is waited for.
+    """
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("prometheus is missing: install it (Debian's package `prometheus`)")
     folder.mkdir(parents=True)
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(RULES)],
+        "rule_files": [str(RULES if alertmanager is None else _at_once(folder))],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []},
         "scrape_configs": [{"job_name": "detector", "static_configs": [{"targets": [target]}]}],
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -79,3 +83,14 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+def _at_once(folder: Path) -> Path:
+    """Return a copy of the shipped rules that wait for nothing."""
+    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            rule.pop("for", None)
+    copy = folder / "rules.yaml"
+    copy.write_text(yaml.safe_dump(rules), encoding="utf-8")
+    return copy

@@ -1,17 +1,19 @@
-"""What an operator looks at: a real Prometheus finds data for every panel and rule while the daemon runs."""
+"""What an operator looks at: a real Prometheus has data for every panel and rule, a real Alertmanager the incidents."""
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import yaml
 
 from deploy.grafana.boards import BOARDS
-from tests.support.broker import Cluster, wait_until
+from tests.support.alertmanager import alertmanager
+from tests.support.broker import Cluster, free_port, wait_until
 from tests.support.daemon import PATIENCE, DaemonFactory
 from tests.support.load import Feed
 from tests.support.prometheus import RULES, prometheus
-from tests.support.receiver import Receiver
+from tests.support.receiver import LOOPBACK, Receiver
 
 VARIABLES = {"$__rate_interval": "30s", "$instance": ".*", "$topic": ".*"}
 RECORDED = [
@@ -59,3 +61,54 @@ def test_every_panel_and_every_recording_rule_has_data(
                 error.add_note(f"without data: {empty}")
                 raise
             assert not asked.firing()
+
+
+def test_a_fault_shows_in_alertmanager_and_rules_fire_and_resolve(
+    broker: Cluster, new_daemon: DaemonFactory, tmp_path: Path
+) -> None:
+    feed, port = Feed(broker, broker.create_topic()), free_port()
+    feed.write(400, faulty=0, rejected=0)
+    with alertmanager(tmp_path / "alertmanager") as hub:
+        sink = {"kind": "alertmanager", "url": hub.url, "allow_networks": LOOPBACK, "resend_interval": "2s"}
+        daemon = new_daemon(broker, feed.topic, {"sinks": [sink]}, DETECTOR_HTTP_PORT=str(port)).start()
+        where = hub.url.removeprefix("http://")
+        daemon.until_said("listening")
+        with prometheus(tmp_path / "prometheus", f"127.0.0.1:{port}", where) as asked:
+            feed.write_fault()
+            whose = ['alertname="DetectorAnomaly"', f'topic="{feed.topic}"', 'entity="host-0-0"']
+
+            def states() -> list[str]:
+                return [alert["status"]["state"] for alert in hub.alerts(*whose)]
+
+            wait_until(lambda: states() == ["active"], "the incident to be in Alertmanager", PATIENCE)
+            # It is sent again while it is open: by now it would have gone away by itself.
+            first = hub.alerts(*whose)[0]["endsAt"]
+            wait_until(lambda: hub.alerts(*whose)[0]["endsAt"] > first, "it to be sent again", PATIENCE)
+            hub.amtool("silence", "add", *whose, "--comment=known", "--author=test")
+            wait_until(lambda: states() == ["suppressed"], "it to be silenced", PATIENCE)
+            assert "host-0-0" in hub.amtool("alert", "query", "--silenced", *whose)
+
+            def over() -> bool:
+                feed.write(3, faulty=0, rejected=0)
+                return states() == []
+
+            wait_until(over, "it to be resolved", PATIENCE)
+
+            def told(rule: str) -> bool:
+                return rule in asked.firing() and bool(hub.alerts(f'alertname="{rule}"', 'job="detector"'))
+
+            def quiet(rule: str) -> bool:
+                return rule not in asked.firing() and not hub.alerts(f'alertname="{rule}"')
+
+            good = daemon.text_of_configuration
+            daemon.text_of_configuration = "lgo: {}\n" + good
+            daemon.send(signal.SIGHUP)
+            wait_until(lambda: told("DetectorReloadFailed"), "the failed reload to be told of", PATIENCE)
+            daemon.text_of_configuration = good
+            daemon.send(signal.SIGHUP)
+            wait_until(lambda: quiet("DetectorReloadFailed"), "the failed reload to be over", PATIENCE)
+            daemon.kill()
+            wait_until(lambda: told("DetectorDown"), "it to be told of that the daemon is down", PATIENCE)
+            daemon.start()
+            wait_until(lambda: quiet("DetectorDown"), "it to be told of that the daemon is back", PATIENCE)
+            assert daemon.terminate() == 0
