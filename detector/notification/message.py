@@ -108,14 +108,16 @@ def schema() -> dict[str, Any]:
 def message_id(group: str, number: int, incidents: Sequence[KnownIncident], *, repeat: bool) -> str:
     """Return the id of a group's message: it is the `webhook-id`, so another message must have another.
 
-    Of a single incident it is the alert's own id; else a hash of the group, its number and the members as told.
+    Of a single incident it is the alert's own id; else a hash of the group, by which its messages keep their order,
+    and one of its number and the members as told.
     """
     if len(incidents) == 1 and not repeat:
         return f"{incidents[0].id}-{incidents[0].sequence}"
-    digest = blake2b(f"{len(group)}:{group}{number}".encode(), digest_size=16, person=b"detector")
+    whose = blake2b(group.encode(), digest_size=16, person=b"group").hexdigest()
+    digest = blake2b(f"{number}".encode(), digest_size=8, person=b"detector")
     for incident in incidents:
         digest.update(f" {incident.id}-{incident.sequence}".encode())
-    return digest.hexdigest()
+    return f"{whose}-g{digest.hexdigest()}"
 
 
 def gravest(incidents: Sequence[KnownIncident]) -> Severity:

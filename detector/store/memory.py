@@ -227,7 +227,9 @@ class MemoryPartition:
             kept = self._now_kept.queued
             last = {queue.entry.subject: queue.sequence for queue in kept.values() if queue.entry.sink == sink}
             dropped = [
-                key for key, queue in kept.items() if key[0] == sink and queue.sequence < last[queue.entry.subject]
+                key
+                for key, queue in kept.items()
+                if key[0] == sink and "-g" not in queue.entry.id and queue.sequence < last[queue.entry.subject]
             ]
             for key in dropped:
                 del kept[key]

@@ -78,9 +78,12 @@ def due(sqlite: sqlite3.Connection, file: Path, sink: str, now: float, limit: in
 
 
 def collapse(sqlite: sqlite3.Connection, sink: str) -> int:
-    """Drop the queued entries of a sink behind which a later one of their subject is queued; returns how many."""
+    """Drop the queued entries of a sink behind which a later one of their subject is queued; returns how many.
+
+    Messages of a group stay (their ids say -g): a later one does not tell again of the incidents that are over.
+    """
     dropped = sqlite.execute(
-        "DELETE FROM outbox WHERE sink = ? AND state = 'queued' AND EXISTS ("  # noqa: S608 - constants
+        "DELETE FROM outbox WHERE sink = ? AND state = 'queued' AND id NOT GLOB '*-g*' AND EXISTS ("  # noqa: S608 - constants
         f"SELECT 1 FROM outbox AS later WHERE {_SAME_SUBJECT.format('later')} "
         "AND later.sequence > outbox.sequence)",
         (sink,),

@@ -350,6 +350,15 @@ def test_collapsed_only_the_last_message_of_each_incident_is_left(opened: Partit
     assert opened.collapse("webhook") == 0
 
 
+def test_messages_of_a_group_wait_for_each_other_and_none_is_collapsed(opened: PartitionStore) -> None:
+    sent = [entry(0)._replace(id="a" * 32 + f"-g{number:016x}") for number in range(2)]
+    opened.commit_alerts(sent, Position(7), 3)
+    assert opened.collapse("webhook") == 0
+    first, _ = opened.due("webhook", 0.0, 10)
+    opened.settle([(first, Attempt(Outcome.RETRY, "503"), 50.0)])
+    assert opened.due("webhook", 0.0, 10) == []
+
+
 def test_an_entry_that_was_given_up_stays_known(opened: PartitionStore) -> None:
     opened.commit_alerts([entry(1)], Position(7), 3)
     opened.settle([(opened.due("webhook", 0.0, 1)[0], Attempt(Outcome.REFUSED, "400"), 0.0)])
