@@ -175,7 +175,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
             ownership.reconfigure,
             [
                 reload.prepare,
-                lambda new: Prepared(partial(logs.configure, new.log)),
+                lambda new: Prepared(lambda: None if new.log == reloading.config.log else logs.configure(new.log)),
                 lambda new: Prepared(partial(backlog.accept, new)),
                 way_out.prepare,
                 lambda new: Prepared(partial(idle.accept, new.absence.idle_after)),

@@ -53,6 +53,8 @@ def test_every_setting_has_a_description() -> None:
         "sinks: [{kind: webhook, url: 'http://a', secrets: [s, {file: f}, null], headers: {A: b}}]",
         "sinks: [{kind: stdout}, {kind: kafka, topic: t}]",
         "model: {half_life: {events: null, time: 7d}}",
+        "mute_times: [{name: n, when: [{times: [22:00-06:00], days_of_month: [1, '-2:-1'], months: 12}]}]",
+        "http: {reload_token: {file: /run/secrets/token}}",
     ],
 )
 def test_what_the_daemon_accepts_is_accepted(text: str) -> None:
