@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from detector.reloading import Reader
 from detector.sources.memory import MemoryLog, MemorySource
 from detector.store.notification import NotificationFile
 from tests.support.alerts import TurnedClock
+from tests.support.daemon import PATIENCE, Daemon
+from tests.support.member import document, event
 from tests.support.receiver import LOOPBACK, Answer, Receiver
-from tests.unit.test_app import LINES, PARTITION, configuration, lines, scrape
+from tests.unit.test_app import EPOCH, LINES, PARTITION, configuration, lines, scrape
 
 OPEN_AT_THE_END = 1_005
 """Lines after which an incident of the entity `a` is open."""
@@ -108,3 +112,54 @@ def test_what_is_silenced_reaches_nobody_until_the_silence_is_over(tmp_path: Pat
     assert [(each["status"], [told["entity"] for told in each["alerts"]]) for each in messages] == [("firing", ["a"])]
     assert said[0] is not None
     assert said[0].result["silence"]["state"] == "active"
+
+
+class Fed:
+    """A named pipe that a daemon reads as its file of events: written to until `end`."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._path = path
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        self._over.set()
+        self._thread.join(60.0)
+
+    def _write(self) -> None:
+        written = lines(LINES)
+        last = document(event("a", 1.0, 20.0, 300.0, ts=EPOCH + LINES, kind="load")) + b"\n"
+        with suppress(BrokenPipeError), self._path.open("wb") as pipe:  # a daemon that was killed
+            pipe.write(b"".join(line + b"\n" for line in written))
+            while not self._over.is_set():  # what fills a batch, so that the loop goes on turning
+                pipe.write(last * 1000)
+
+
+def test_a_process_that_takes_other_sinks_at_sighup_loses_no_alert_and_sends_none_twice(tmp_path: Path) -> None:
+    let_go = threading.Event()
+    with Receiver(otherwise=Answer(until=let_go)) as old, Receiver() as new:
+        every = {"kind": "stdout", "direct": True}
+        daemon = Daemon(tmp_path, {}, {"sinks": [every, webhook("pager", old, direct=True)]})
+        settings = configuration(tmp_path, source={"kind": "file", "path": tmp_path / "events.fifo"})
+        same = ("source", "events", "blocks", "entities", "model", "alerting", "incidents")
+        daemon.replace({name: getattr(settings, name).model_dump(mode="json", exclude_none=True) for name in same})
+        fed = Fed(tmp_path / "events.fifo")
+        try:
+            daemon.start()
+            old.wait_for_count(1, seconds=PATIENCE)
+            daemon.configure({"sinks": [every, webhook("pager", new, direct=True)]})
+            daemon.send(signal.SIGHUP)
+            assert daemon.until_said("reloaded")["at_once"] == ["sinks.pager.url"]
+            assert len(old.requests) == 1, "it has not been answered yet"
+            let_go.set()
+            daemon.until(lambda: len(new.requests) >= len(daemon.output) - 1 > 0, "the new receiver had the rest")
+            fed.end()
+            assert daemon.wait() == 0
+        finally:
+            daemon.kill()
+            fed.end()
+    ids = [json.loads(line)["id"] for line in daemon.output]
+    assert len(ids) == len(set(ids)) > 5
+    assert [request.id for request in (*old.requests, *new.requests)] == ids
