@@ -17,7 +17,7 @@ from detector.models.incident_state import state_of
 from detector.models.lending import blank
 from detector.models.pools import ClusterPool, SeedPool
 from detector.models.program import SlotStates
-from detector.models.shape import Shape
+from detector.models.shape import Frame, Shape
 from detector.types import Bool, Float32, Float64, Int32, Int64
 
 _FIRST_CAPACITY = 16
@@ -260,9 +260,9 @@ class Bank:
         self.clusters.release(self.quarantined[slots])
         self.quarantined[slots] = -1
 
-    def gather(self, slots: Int64, blocks: int) -> SlotStates:
-        """Copy out the states of some slots, padded to what the program takes for a stack of so many blocks."""
-        n, padded = len(slots), self.shape.slots_of(blocks) + 1
+    def gather(self, slots: Int64, frame: Frame) -> SlotStates:
+        """Copy out the states of some slots, padded to what the program takes in a frame."""
+        n, padded = len(slots), self.shape.slots_of(frame) + 1
         centroids = blank((padded, self.shape.all_centroids, self.shape.features), np.float32)
         traits = blank((padded, self.shape.traits), np.float32)
         times = blank((padded, self.shape.times), np.float64)

@@ -203,13 +203,13 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
     def _scores(self, X: object) -> StackScores:  # noqa: N803 - scikit-learn's name
         """Score rows with the model of the last complete block; fields as in StackScores, but [n, ...]."""
         check_is_fitted(self)
-        states = self._model.bank.gather(self._slot, STACK)
+        states = self._model.bank.gather(self._slot, self._model.shape.frames[-1])
         parts = [self._run(self._checked(batch), states) for batch in _batches(X)]
         return StackScores(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
     def _distances(self, values: Float64) -> Float32:
         """Ask the program once for each centroid, as if it were the only one [n, K]."""
-        states = self._model.bank.gather(self._slot, STACK)
+        states = self._model.bank.gather(self._slot, self._model.shape.frames[-1])
         columns = []
         for centre in self.cluster_centers_:
             centroids, traits = states.centroids.copy(), states.traits.copy()

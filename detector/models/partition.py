@@ -34,7 +34,7 @@ from detector.models.program import Program
 from detector.models.progress import Anomaly, Progress, Tally
 from detector.models.quarantine import Quarantine
 from detector.models.reference import Reference
-from detector.models.shape import STACK, Shape, form, rules_of, seed_rows, shape_of
+from detector.models.shape import SMALL, STACK, Shape, form, rules_of, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.models.upkeep import Upkeep
@@ -252,6 +252,8 @@ class PartitionModel:
         can = usable(incoming.rows[first:last], slots, self._transforms.features)
         seeds, called = SeedCount(self.bank), set[int]()
         block, turns = self.open, list[Turn]()
+        if len(block) + pieces[0].end - pieces[0].start <= SMALL:
+            room = 1
         while pieces and len(turns) < room:
             cut, scored = pieces[0], len(block)
             rows = slice(cut.start - first, cut.end - first)
@@ -280,7 +282,7 @@ class PartitionModel:
         self.copying.before_change(called)
         self.upkeep.reach(called)
         self._meet(turns, tally)
-        scores, states = self.program(stack, self.bank.gather(called, len(stack.rows)))
+        scores, states = self.program(stack, self.bank.gather(called, stack.frame))
         if turns[0].complete:
             self.bank.scatter(called, states)
         judged = list[Scored]()

@@ -63,7 +63,7 @@ from numpy.typing import NDArray
 
 from detector.models.lending import lendable
 from detector.models.scale import CLIP
-from detector.models.shape import STACK, Rules, Shape
+from detector.models.shape import Frame, Rules, Shape
 from detector.types import Bool, Float32, Float64, Int32
 
 
@@ -109,7 +109,7 @@ def use_one_thread() -> None:
 
 
 class Stack(NamedTuple):
-    """Up to STACK blocks of one partition, padded. T = STACK, B = rows of a block, U = slots of a call, plus one.
+    """Blocks of one partition, padded to a frame of T blocks and B rows. U = slots of such a call, plus one.
 
     rows     float32 [T, B, D]  NaN = missing
     slot     int32   [T, B]     number of the row's slot within this call; U - 1 = none
@@ -127,6 +127,12 @@ class Stack(NamedTuple):
     learns: Bool
     time: Float64
     blocks: int
+
+    @property
+    def frame(self) -> Frame:
+        """Blocks and rows that it is padded to."""
+        blocks, rows, _ = self.rows.shape
+        return blocks, rows
 
 
 class SlotStates(NamedTuple):
@@ -168,18 +174,18 @@ class Program:
         self.shape = shape
         self.rules = rules
         # Calling concrete functions spares TensorFlow the search for them, half a millisecond a call.
-        self._compiled = {blocks: self._function(blocks) for blocks in (1, STACK)}
+        self._compiled = {frame: self._function(frame) for frame in shape.frames}
 
-    def _function(self, blocks: int) -> Tensor:
+    def _function(self, frame: Frame) -> Tensor:
         function = tf.function(self._stack, jit_compile=True, autograph=False)
-        return function.get_concrete_function(*self._signature(blocks))
+        return function.get_concrete_function(*self._signature(frame))
 
     def __call__(self, stack: Stack, states: SlotStates) -> tuple[StackScores, SlotStates]:
         """Score and learn a stack; the arrays given are left as they were, those returned are read-only."""
         flat = states.centroids.reshape(-1, self.shape.features)
         distance, centroid, expected, parts, centroids, traits, times = map(
             np.asarray,  # without a copy, which `numpy()` would make
-            self._compiled[len(stack.rows)](
+            self._compiled[stack.frame](
                 tuple(map(_lent, stack[:-1])),
                 _lent(np.array(stack.blocks, np.int32)),
                 (_lent(flat), _lent(states.traits), _lent(states.times)),
@@ -191,25 +197,24 @@ class Program:
         )
 
     def warm_up(self) -> None:
-        """Compile now rather than at the first row: both shapes at once, each of which takes seconds."""
+        """Compile now rather than at the first row: both frames at once, each of which takes seconds."""
 
-        def compile_(blocks: int) -> None:
-            arguments = self._signature(blocks)
-            self._compiled[blocks](*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), arguments))
+        def compile_(frame: Frame) -> None:
+            arguments = self._signature(frame)
+            self._compiled[frame](*tf.nest.map_structure(lambda spec: tf.zeros(spec.shape, spec.dtype), arguments))
 
         with ThreadPoolExecutor(len(self._compiled)) as threads:
             list(threads.map(compile_, self._compiled))
 
-    def _signature(self, blocks: int) -> Tensor:
-        shape, slots = self.shape, self.shape.slots_of(blocks) + 1
-        grid = (blocks, shape.rows)
+    def _signature(self, frame: Frame) -> Tensor:
+        shape, slots = self.shape, self.shape.slots_of(frame) + 1
         stack = (
-            tf.TensorSpec((*grid, shape.features), tf.float32),
-            tf.TensorSpec(grid, tf.int32),
-            tf.TensorSpec(grid, tf.int32),
-            tf.TensorSpec(grid, tf.int32),
-            tf.TensorSpec(grid, tf.bool),
-            tf.TensorSpec((blocks,), tf.float64),
+            tf.TensorSpec((*frame, shape.features), tf.float32),
+            tf.TensorSpec(frame, tf.int32),
+            tf.TensorSpec(frame, tf.int32),
+            tf.TensorSpec(frame, tf.int32),
+            tf.TensorSpec(frame, tf.bool),
+            tf.TensorSpec(frame[:1], tf.float64),
         )
         state = (
             tf.TensorSpec((slots * shape.all_centroids, shape.features), tf.float32),
@@ -426,7 +431,7 @@ class Program:
 
     def _by_centroid(self, block: _Block, nearest: Tensor, values: Tensor) -> Tensor:
         """Add up the rows' values [B, M] by the slots of the block and their centroids [B, C]."""
-        grid = (self.shape.rows, self.shape.all_centroids)
+        grid = (nearest.shape[0], self.shape.all_centroids)
         place = tf.reshape((block.group * grid[1])[:, None] + nearest, (-1, 1))
         added = tf.tensor_scatter_nd_add(tf.zeros(grid[0] * grid[1]), place, tf.reshape(values, [-1]))
         return tf.reshape(added, grid)

@@ -109,7 +109,7 @@ class Shadow:
         members, place = self._members(), np.full(self._bank.capacity, -1, np.int64)
         known = np.flatnonzero(members >= 0)
         place[members[known]] = known
-        states = self._bank.gather(called, len(stack.rows))
+        states = self._bank.gather(called, stack.frame)
         mine = np.flatnonzero(place[called] >= 0)
         self.version.overlay(states, mine, place[called[mine]])
         scores, _ = program(stack._replace(learns=np.zeros_like(stack.learns)), states)
@@ -153,7 +153,7 @@ class Shadow:
         n = len(rows)
         block = Block(0, rows, slots, np.ones(n, np.bool_), 0.0)
         stack, called = assemble([Turn(block, 0, 0, complete=False)], self._bank.shape, self._bank.modes)
-        model, _ = program(stack, self._bank.gather(called, len(stack.rows)))
+        model, _ = program(stack, self._bank.gather(called, stack.frame))
         mine, _ = self._distances(program, stack, called)
         was = self._judging.alone(model.distance[0, :n], self._bank.sketches[slots]) <= _CLEARLY * self._target
         now = self._judging.alone(mine[0, :n], self._sketches[place]) <= self._target

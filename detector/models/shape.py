@@ -9,6 +9,11 @@ from detector.features.layout import columns_of, missing_of, steps_of
 
 STACK = 16
 """Blocks in one call of the program, at most."""
+SMALL = 64
+"""Rows up to which a block is called for alone, in a frame of its own: most of a padded block would be nothing."""
+
+Frame = tuple[int, int]
+"""What a call of the program is padded to: blocks, and rows of each."""
 
 _CALL_CELLS = 1 << 17
 """Centroid values that one call may carry, at most: beyond, copying them costs more than longer stacks save."""
@@ -43,9 +48,19 @@ class Shape:
         fitting = _CALL_CELLS // (self.features * self.all_centroids)
         return max(self.rows, min(_CALL_SLOTS, fitting, STACK * self.rows))
 
-    def slots_of(self, blocks: int) -> int:
-        """Distinct slots that a call of so many blocks takes, at most."""
-        return min(self.call_slots, blocks * self.rows)
+    @property
+    def frames(self) -> tuple[Frame, Frame]:
+        """The frames that the program is compiled for."""
+        return (1, min(SMALL, self.rows)), (STACK, self.rows)
+
+    def frame(self, blocks: int, rows: int) -> Frame:
+        """Return the smaller frame that holds so many blocks of so many rows at most."""
+        small, large = self.frames
+        return small if blocks == 1 and rows <= small[1] else large
+
+    def slots_of(self, frame: Frame) -> int:
+        """Distinct slots that a call in a frame takes, at most."""
+        return min(self.call_slots, frame[0] * frame[1])
 
     @property
     def traits(self) -> int:

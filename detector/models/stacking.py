@@ -12,7 +12,7 @@ from detector.models.blocks import Block
 from detector.models.learning import FREEZE
 from detector.models.lending import filled
 from detector.models.program import Stack
-from detector.models.shape import STACK, Shape
+from detector.models.shape import Shape
 from detector.types import Int8, Int64
 
 
@@ -56,22 +56,21 @@ def distinct(numbers: Int64, limit: int) -> tuple[Int64, Int64]:
 
 
 def assemble(turns: Sequence[Turn], shape: Shape, modes: Int8) -> tuple[Stack, Int64]:
-    """Pad the turns to a shape of the program; returns the distinct slots too, by whose order they are numbered.
+    """Pad the turns to a frame of the program; returns the distinct slots too, by whose order they are numbered.
 
     `modes` [S] are the learning modes of the bank's slots.
     """
-    blocks = 1 if len(turns) == 1 else STACK
-    nobody = shape.slots_of(blocks)
-    grid = (blocks, shape.rows)
+    counts = np.array([len(turn.block) - turn.first for turn in turns])
+    grid = shape.frame(len(turns), int(counts.max()))
+    nobody = shape.slots_of(grid)
     rows = filled((*grid, shape.features), np.float32, np.nan)
     slot, group = filled(grid, np.int32, nobody), filled(grid, np.int32, 0)
-    present, learns, time = filled(grid, np.int32, nobody), filled(grid, np.bool_, 0), filled((blocks,), np.float64, 0)
+    present, learns, time = filled(grid, np.int32, nobody), filled(grid, np.bool_, 0), filled(grid[:1], np.float64, 0)
     slots = np.concatenate([turn.block.slots[turn.first :] for turn in turns])
     placed = slots >= 0
     called, numbers = distinct(slots[placed], len(modes))
     local = np.full(len(slots), nobody)
     local[placed] = numbers
-    counts = np.array([len(turn.block) - turn.first for turn in turns])
     block_of = np.repeat(np.arange(len(turns)), counts)
     met, place = distinct(block_of * (nobody + 1) + local, len(turns) * (nobody + 1))
     block_met, slot_met = np.divmod(met, nobody + 1)  # in the order of their blocks, as `distinct` keeps runs together

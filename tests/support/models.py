@@ -141,7 +141,7 @@ def no_states(shape: Shape, means: Float32) -> SlotStates:
 def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], *, learns: bool = True) -> Stack:
     """Lay out (rows [n, D], slot of each row, time) a block; slots are numbered from 0 and -1 is none.
 
-    In the shape of a full stack; `alone` turns it into that of a single block.
+    In the frame of a full stack; `alone` turns it into that of a small block.
     """
     nobody = shape.call_slots
     grid = (STACK, shape.rows)
@@ -160,20 +160,14 @@ def stack(shape: Shape, blocks: Sequence[tuple[Float32, Sequence[int], float]], 
 
 
 def alone(shape: Shape, given: Stack, states: SlotStates) -> tuple[Stack, SlotStates]:
-    """Return a stack of one block, and the states of its first slots, in the shape of a call of a single block."""
-    last, nobody = shape.slots_of(1), shape.call_slots
+    """Return a stack of one small block, and the states of its first slots, in the frame of such a call."""
+    small, _ = shape.frames
+    last, nobody, n = shape.slots_of(small), shape.call_slots, small[1]
     assert given.blocks == 1
-    slot, present = (np.where(field[:1] == nobody, last, field[:1]) for field in (given.slot, given.present))
-    numbered = given._replace(slot=slot.astype(np.int32), present=present.astype(np.int32))
-    single = Stack(
-        numbered.rows[:1],
-        numbered.slot,
-        numbered.group[:1],
-        numbered.present,
-        numbered.learns[:1],
-        numbered.time[:1],
-        1,
-    )
+    assert (given.slot[0, n:] == nobody).all()
+    rows, slot, group, present, learns = (field[:1, :n] for field in given[:5])
+    slot, present = (np.where(field == nobody, last, field).astype(np.int32) for field in (slot, present))
+    single = Stack(rows, slot, group, present, learns, given.time[:1], 1)
     return single, SlotStates(*(np.concatenate([array[:last], array[-1:]]) for array in states))
 
 

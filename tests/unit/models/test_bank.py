@@ -95,7 +95,7 @@ def test_a_cleared_slot_knows_nothing_and_gathers_seeds_anew() -> None:
 
 def test_what_is_gathered_and_scattered_is_the_same() -> None:
     made, slots = bank(), np.array([4, 1])
-    states = made.gather(slots, 16)
+    states = made.gather(slots, SHAPE.frames[-1])
     assert states.centroids.shape == (SHAPE.call_slots + 1, 2, 3)
     assert not states.traits[-1].any()
     before = made.pack(np.arange(5))

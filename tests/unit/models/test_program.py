@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from detector.models.program import SlotStates, fingerprint
-from detector.models.shape import Rules, Shape
+from detector.models.shape import SMALL, Rules, Shape
 from detector.types import Float32, Float64
 from tests.support.kmeans import PlainSlot
 from tests.support.models import alone, arrays, compiled, no_states, stack, states, traits
@@ -189,9 +191,11 @@ def test_the_bits_do_not_depend_on_how_many_blocks_a_call_takes(shape: Shape, sl
     assert same(after, cut_after)
 
 
+@pytest.mark.parametrize("rows", [32, 160, 512])
 @pytest.mark.parametrize(("shape", "slots"), [(WHOLE, 1), (KEYED, 9), (TEAM, 1), (KEYED_TEAM, 9)])
-def test_the_program_for_single_blocks_has_the_same_bits(shape: Shape, slots: int) -> None:
-    blocks = log(shape, 5, slots=slots)
+def test_the_program_for_small_blocks_has_the_same_bits(shape: Shape, slots: int, rows: int) -> None:
+    blocks = log(replace(shape, rows=min(rows, SMALL)), 5, slots=slots)
+    shape = replace(shape, rows=rows)
     program, state = compiled(shape, usual(shape)), as_states(shape, plain_states(shape, 6, slots, blocks))
     whole, after = pieces(shape, blocks, [16], state)
     for block, expected in zip(blocks, whole, strict=True):
