@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from detector.config.matchers import Matcher, all_match, parse
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
     from pathlib import Path
+
+# They are read whenever anything is taken in, and hardly ever change.
+_parsed = lru_cache(maxsize=4096)(parse)
 
 State = Literal["pending", "active", "expired"]
 
@@ -74,7 +78,7 @@ def read_all(sqlite: sqlite3.Connection, file: Path) -> list[Silence]:
         if checksum(*values) != expected:
             raise damaged(file, f"the checksum of silence {values[0]} fails")
         identity, matchers, *rest = values
-        silences.append(Silence(identity, parse(matchers), *rest))
+        silences.append(Silence(identity, _parsed(matchers), *rest))
     return silences
 
 
