@@ -18,6 +18,7 @@ from detector.config import sections
 from detector.config.detection import Detection
 from detector.control.channel import Channel
 from detector.control.commands import Commands
+from detector.feedback import Feedback
 from detector.idle import Idle
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, use_one_thread
@@ -35,6 +36,7 @@ from detector.refit.record import Record, write
 from detector.refit_commands import RefitCommands
 from detector.refitting import Plan, Refitting
 from detector.reloading import Reader, Reloading
+from detector.said_of import SaidOf
 from detector.service import Service, Signals
 from detector.sources.computer import ComputerSource
 from detector.sources.file import FileSource
@@ -123,7 +125,12 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         observing = Observing(metrics, clock.now)
         observing.reloaded(successful=True)
         metrics.ask(health.age, partial(_disk, config.store.path))
-        store = SqliteStore(config.store.path, keep_rejects=config.dead_letters.keep, now=clock.now)
+        store = SqliteStore(
+            config.store.path,
+            keep_rejects=config.dead_letters.keep,
+            keep_events=config.store.keep_events,
+            now=clock.now,
+        )
         way_out = WayOut(config, parts, clock, observing)
         delivery = way_out.outward
         writer = Writer(delivery.wake, max_alert_delay=config.checkpoint.max_alert_delay, monotonic=clock.monotonic)
@@ -132,7 +139,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         ownership = Ownership(
             store,
             Detection.of(config),
-            models=Models(_window(config)),
+            models=Models(_window(config), config.store.keep_events),
             decoders=partial(_decoder, config),
             writer=writer,
             outboxes=delivery,
@@ -190,6 +197,8 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
         OutboxCommands(config.store.path, delivery.resume, clock.now).register(commands)
         for name, command in way_out.commands():
             commands.register(name, command)
+        said_of = SaidOf(config.store.path, observing.judged)
+        Feedback(ownership.owned, last=said_of.last, heard=said_of.heard, now=clock.now).register(commands)
         RefitCommands(refitting, ownership.owned, plan.parameters).register(commands)
         channel = Channel(config.store.path, commands, clock.monotonic)
 
@@ -213,14 +222,22 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
 class Models:
     """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
 
-    def __init__(self, window: WindowLimits | None = None) -> None:
+    def __init__(self, window: WindowLimits | None = None, keep_events: int = 0) -> None:
         use_one_thread()
         self._programs: dict[tuple[Shape, Rules], Program] = {}
         self._window = window
+        self._keep_events = keep_events
 
     def __call__(self, partition: Partition, detection: Detection, load: Load) -> PartitionModel:
         """Make the model of a partition; the first of a shape compiles, which takes seconds."""
-        return PartitionModel(partition, detection, programs=self._compiled, load=load, window=self._window)
+        return PartitionModel(
+            partition,
+            detection,
+            programs=self._compiled,
+            load=load,
+            window=self._window,
+            keep_events=self._keep_events,
+        )
 
     def _compiled(self, detection: Detection) -> Program:
         key = (shape_of(detection), rules_of(detection))

@@ -133,6 +133,10 @@ class Observing:
             else:
                 said.over("alert_budget_met", why=shortfall.value)
 
+    def judged(self, verdict: str) -> None:
+        """Count what an operator said of an incident."""
+        self._metrics.feedback.labels(verdict).inc()
+
     def rebalanced(self) -> None:
         """Count partitions that came or went."""
         self._metrics.rebalances.inc()

@@ -10,6 +10,7 @@ from typing import Any
 
 from detector.alerts import dead_letters
 from detector.config.detection import Detection
+from detector.models.kept import encoded
 from detector.models.partition import PartitionModel
 from detector.models.progress import Progress
 from detector.portion import DecodedPortion, Done, records_before, rejected_before, rejected_from, rows_before
@@ -21,6 +22,7 @@ from detector.types import (
     ControlKind,
     ControlRecord,
     DeadLetter,
+    KeptEvents,
     OutboxEntry,
     Partition,
     Place,
@@ -46,6 +48,7 @@ class _Saving:
     forgotten: list[str]
     rejects: list[DeadLetter]
     entries: list[OutboxEntry]
+    events: list[KeptEvents]
     started: float
     handed_over: bool = False
 
@@ -56,6 +59,7 @@ class Owned:
     position   where the log is read on: everything before it is scored
     through    alerts before this position are in the outbox already (a replay raises them not again)
     log_end    end of the log as last heard, -1 where it is not known
+    rows_seen  rows taken since this worker has the partition
     torn       something failed in the middle of `taking`: it must not be saved
     """
 
@@ -80,6 +84,7 @@ class Owned:
         self.position = position
         self.through = through
         self.log_end = -1
+        self.rows_seen = 0
         self._through_block = through_block
         self._decoders = decoders
         self._decoded_for = model.detection
@@ -127,6 +132,7 @@ class Owned:
 
     def moved(self, rows: Rows, progress: Progress) -> None:
         """Move the position behind the rows that were taken."""
+        self.rows_seen += progress.taken
         if progress.taken < len(rows):
             self.position = Position(int(rows.offsets[progress.taken]), int(rows.rows[progress.taken]))
         elif len(rows):
@@ -136,6 +142,10 @@ class Owned:
         """Move the position behind a batch of which all is taken."""
         self.position = max(self.position, Position(batch.next_offset))
         self.log_end = batch.end_offset
+
+    def kept(self) -> list[KeptEvents]:
+        """Return the events that are to be kept for those who ask of them, since the last call."""
+        return encoded(self.model.notable.hand_over())
 
     def done(self, portion: DecodedPortion) -> Done:
         """Tell what became of a portion, and keep its rejects for the dead letters of the next checkpoint.
@@ -223,6 +233,7 @@ class Owned:
             [entity for entity in forgotten if entity not in model.slots],
             rejects,
             [dead_letters.outbox_entry(letter, self.topic_id) for letter in letters],
+            self.kept(),
             now,
         )
         self._saved_position, self._begun = self.position, now
@@ -238,7 +249,13 @@ class Owned:
             return True
         saving.handed_over = True
         writer.checkpoint(
-            self.store, saving.checkpoint, saving.forgotten, saving.rejects, saving.entries, started=saving.started
+            self.store,
+            saving.checkpoint,
+            saving.forgotten,
+            saving.rejects,
+            saving.entries,
+            started=saving.started,
+            events=saving.events,
         )
         return False
 

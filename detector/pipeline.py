@@ -141,7 +141,7 @@ class Pipeline:
         entries = self._alerts.raise_(owned.place, owned.detection, rows, progress.transitions, owned.through)
         if entries:
             owned.through = owned.position
-            self._writer.alerts(owned.store, entries, owned.through, owned.model.open.number)
+            self._writer.alerts(owned.store, entries, owned.through, owned.model.open.number, owned.kept())
             self._observer.alerted(entries)
 
     def _save(self) -> None:

@@ -12,6 +12,7 @@ from detector.types import (
     ControlRecord,
     DeadLetter,
     Decoded,
+    KeptEvents,
     LogFacts,
     OutboxEntry,
     Partition,
@@ -183,15 +184,18 @@ class PartitionStore(Outbox, Protocol):
         forgotten: Sequence[str],
         rejects: Sequence[DeadLetter],
         entries: Sequence[OutboxEntry],
+        events: Sequence[KeptEvents] = (),
     ) -> int:
         """Make the staged slots and `checkpoint` current in one transaction; returns bytes written.
 
-        Also deletes the slots of `forgotten` entities, keeps `rejects` in the dead-letter table (bounded: oldest
-        leave first) and adds outbox `entries` (dead letters for a topic).
+        Also deletes the slots of `forgotten` entities, keeps `rejects` in the dead-letter table and `events` for those
+        who ask of them (both bounded: oldest leave first), and adds outbox `entries` (dead letters for a topic).
         """
 
-    def commit_alerts(self, entries: Sequence[OutboxEntry], through: Position, block: int) -> None:
-        """Add alerts to the outbox and move `alerts_through`, in one transaction."""
+    def commit_alerts(
+        self, entries: Sequence[OutboxEntry], through: Position, block: int, events: Sequence[KeptEvents] = ()
+    ) -> None:
+        """Add alerts to the outbox, move `alerts_through` and keep `events`, in one transaction."""
 
     def close(self) -> None:
         """Close and unlock. Closing twice is harmless."""

@@ -7,11 +7,16 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from detector.config.sections import Config
 from detector.owned import Owned
 from detector.telemetry.health import Health
 from detector.types import Partition
 from detector.version import __version__
+
+_WORST = 15
+"""Open incidents of a partition that are told."""
 
 
 class Status:
@@ -57,5 +62,29 @@ def _partition(owned: Owned) -> dict[str, Any]:
         "entities_in_memory": len(model.slots.resident),
         "entities_warming_up": model.slots_warming_up,
         "learning": model.slots_learning,
+        "rows_seen": owned.rows_seen,
+        "incidents_open": dict(zip(("warning", "critical"), model.incidents.by_severity(), strict=True)),
+        "worst": _worst(owned),
         "controls_waiting": [{"kind": c.kind.value, "at_block": c.boundary} for c in model.waiting],
     }
+
+
+def _worst(owned: Owned) -> list[dict[str, Any]]:
+    """Return the open incidents with the highest peaks, the highest first."""
+    model = owned.model
+    slots = np.array(sorted(model.incidents.open), np.int64)
+    states = model.bank.incidents[slots]
+    told = []
+    for i in np.argsort(states["least"], kind="stable")[:_WORST].tolist():
+        state = states[i]
+        told.append(
+            {
+                "entity": model.slots.names[slots[i]] or None,
+                "severity": "critical" if state["critical"] else "warning",
+                "peak": 0.0 - math.log10(float(state["least"])),
+                "peak_at_least": bool(state["capped"]),
+                "count": int(state["count"]),
+                "duration": max(model.time - float(state["start"]), 0.0),
+            }
+        )
+    return told

@@ -18,6 +18,7 @@ from detector.notification.silences import Silences
 from detector.observing import Observing
 from detector.protocols import Clock, Prepared, Sink
 from detector.store.notification import NotificationFile
+from detector.store.verdicts import KeptVerdicts
 
 
 class WayOut:
@@ -33,7 +34,9 @@ class WayOut:
         parts.callback(self._file.close)
         rules = NotificationRules.of(config)
         silences = Silences(self._file, rules, clock, observing)
-        self._grouping = Grouping(self._file, rules, clock, observing, muting=silences)
+        self._grouping = Grouping(
+            self._file, rules, clock, observing, muting=silences, verdicts=KeptVerdicts(self._file.connect())
+        )
         self.outward = Outward(
             self._file,
             rules,

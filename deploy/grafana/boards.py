@@ -216,6 +216,12 @@ DETECTION = Board(
             [Query(_rate("incidents_resolved_total", "reason"), "{{reason}}")],
         ),
         Panel(
+            "What did operators say of incidents?",
+            "Feedback by verdict: such rows are normal, or a fault; and what was undone.",
+            "short",
+            [Query(f"sum by (verdict) (detector_feedback_total{{{ON}}})", "{{verdict}}")],
+        ),
+        Panel(
             "Anomalous rows",
             "Rows at or above the threshold, by severity.",
             "cps",

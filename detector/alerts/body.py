@@ -124,6 +124,7 @@ def _finding(finding: Finding | None) -> dict[str, Any]:
 
 def _features(alert: Alert, units: Mapping[str, str]) -> list[dict[str, Any]]:
     told = alert.incident.shares if any(alert.incident.shares) else [None] * len(alert.names)
+    region = alert.incident.region or [None] * len(alert.names)
     found = alert.finding.features if alert.finding else [None] * len(alert.names)
     return [
         {
@@ -134,9 +135,11 @@ def _features(alert: Alert, units: Mapping[str, str]) -> list[dict[str, Any]]:
             "direction": feature.direction if feature else None,
             "share": feature.share if feature else None,
             "incident_share": share,
+            "incident_mean": lies[0] if lies else None,
+            "incident_spread": lies[1] if lies else None,
             **({"unit": units[name]} if units.get(name) else {}),
         }
-        for name, source, feature, share in zip(alert.names, alert.sources, found, told, strict=True)
+        for name, source, feature, share, lies in zip(alert.names, alert.sources, found, told, region, strict=True)
     ]
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from detector.alerts.body import encode
 from detector.alerts.ids import alert_id, message_id
 from detector.config.detection import Detection
-from detector.features.layout import missing_of, model_features
+from detector.features.layout import ModelFeature, missing_of, model_features
 from detector.models.incident_state import shares_of
 from detector.models.progress import Anomaly, Transition
+from detector.models.region import Region
 from detector.types import Alert, Bool, FeatureShare, Finding, Incident, OutboxEntry, Place, Position, Rows
 
 
@@ -59,12 +60,24 @@ def _alert(place: Place, detection: Detection, rows: Rows, transition: Transitio
             peak_at_least=transition.peak_at_least,
             count=transition.count,
             shares=tuple(feature.share(transition.shares) for feature in features) if len(transition.shares) else (),
+            region=_region(features, transition.region),
         ),
         finding=None if transition.anomaly is None else _finding(detection, rows, transition.anomaly),
         names=tuple(feature.name for feature in features),
         sources=tuple("" if feature.feature is None else configured[feature.feature].name for feature in features),
         absent=transition.absent,
     )
+
+
+def _region(features: Sequence[ModelFeature], region: Region | None) -> tuple[tuple[float, float] | None, ...]:
+    """Return where the incident's rows lie, feature by feature; a cycle of the time lies nowhere."""
+    if region is None:
+        return ()
+    told: list[tuple[float, float] | None] = []
+    for feature in features:
+        centre, spread = (float(values[feature.columns[0]]) for values in region)
+        told.append((centre, spread) if feature.cycle is None and np.isfinite(centre) else None)
+    return tuple(told)
 
 
 def _subject(transition: Transition) -> str:

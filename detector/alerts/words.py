@@ -112,11 +112,11 @@ def one_line(text: str) -> str:
 def observed_in_words(name: str, observed: float | None, expected: float, unit: str) -> str:
     """Return "cpu 97.1 % (expected 31.2 %)"."""
     tail = f" {one_line(unit)}" if unit else ""
-    seen = "missing" if observed is None else _number(observed) + tail
-    return f"{one_line(name)} {seen} (expected {_number(expected)}{tail})"
+    seen = "missing" if observed is None else number(observed) + tail
+    return f"{one_line(name)} {seen} (expected {number(expected)}{tail})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Return four significant digits; plain for everyday sizes, with an exponent beyond."""
     size = abs(value)
     if size and not 1e-3 <= size < 1e12:

@@ -11,6 +11,9 @@ from detector.cli import (
     bench,
     check,
     demo,
+    explain,
+    feedback,
+    incidents,
     learning,
     outbox,
     plot,
@@ -21,6 +24,7 @@ from detector.cli import (
     silence,
     state,
     status,
+    top,
     version,
 )
 from detector.errors import DetectorError
@@ -48,6 +52,10 @@ app.command("demo")(demo.demo)
 app.command("check")(check.check)
 app.command("schema")(schema.schema)
 app.command("status")(status.status)
+app.command("top")(top.top)
+app.command("explain")(explain.explain)
+app.add_typer(incidents.app, name="incidents")
+app.add_typer(feedback.app, name="feedback")
 app.command("version")(version.version)
 app.add_typer(alert.app, name="alert")
 app.add_typer(bench.app, name="bench")

@@ -36,6 +36,9 @@ class Store(Section):
 
     path: Path = Path("detector-state")
     """The folder; made if absent. It serves one machine."""
+    keep_events: Annotated[int, Field(ge=0), NUMBER] = 10_000
+    """Events with a score of 2 or more that are kept of each partition for `detector explain`, and as many of those at
+    or beyond the threshold; 0 = none."""
 
 
 class Http(Section):

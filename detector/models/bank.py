@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from detector.models.calibration import prior
 from detector.models.incident_state import state_of
 from detector.models.lending import blank
-from detector.models.pools import ClusterPool, SeedPool
+from detector.models.pools import ClusterPool, RegionPool, SeedPool
 from detector.models.program import SlotStates
 from detector.models.shape import Frame, Shape
 from detector.types import Bool, Float32, Float64, Int32, Int64
 
 _FIRST_CAPACITY = 16
-_SEEDS, _CLUSTER = 1, 2
+_SEEDS, _CLUSTER, _REGION = 1, 2, 4
 """What the last byte of a packed slot says that it has behind its fixed part."""
 
 
@@ -48,6 +48,7 @@ class Bank:
     kept_up         int64   [S]             number of the block before which the slot was last kept up
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
     quarantined     int32   [S]             place of its quarantine in the cluster pool, -1 = it has none
+    regions         int32   [S]             place in the region pool of where its incident's rows lie, -1 = none is open
     modes           int8    [S]             its learning mode, which its entity's name decides
     occupied        bool    [S]             whether the slot is anybody's
     tenants         int64   [S]             counts whose slot it has been, over all slots: the same = the same entity's
@@ -78,12 +79,14 @@ class Bank:
         self._slots = np.zeros(0, self._fixed)
         self.seeds = np.full(0, -1, np.int32)
         self.quarantined = np.full(0, -1, np.int32)
+        self.regions = np.full(0, -1, np.int32)
         self.modes = np.zeros(0, np.int8)
         self.occupied = np.zeros(0, np.bool_)
         self.tenants = np.zeros(0, np.int64)
         self.seen = np.zeros(0, np.bool_)
         self.pool = SeedPool(seed_rows, shape.features)
         self.clusters = ClusterPool(shape.features)
+        self.extents = RegionPool(shape.features)
         self._grow(_FIRST_CAPACITY)
 
     @property
@@ -248,6 +251,7 @@ class Bank:
         """Free what those slots hold in any pool."""
         self.release(slots)
         self.end_quarantine(slots)
+        self.end_region(slots)
 
     def quarantine(self, slots: Int64) -> Int32:
         """Return the places of those slots' quarantines (each slot once), begun where there are none."""
@@ -259,6 +263,17 @@ class Bank:
         """Forget what those slots have in quarantine."""
         self.clusters.release(self.quarantined[slots])
         self.quarantined[slots] = -1
+
+    def begin_region(self, slot: int) -> int:
+        """Return a new place in the region pool for a slot."""
+        self.end_region(np.array([slot]))
+        self.regions[slot] = place = self.extents.take(1)[0]
+        return int(place)
+
+    def end_region(self, slots: Int64 | Int32) -> None:
+        """Forget where the incidents of those slots lie."""
+        self.extents.release(self.regions[slots])
+        self.regions[slots] = -1
 
     def gather(self, slots: Int64, frame: Frame) -> SlotStates:
         """Copy out the states of some slots, padded to what the program takes in a frame."""
@@ -293,20 +308,22 @@ class Bank:
         self.seen[slots] = ~np.isnan(self.means[slots]).any(1)
 
     def pack(self, slots: Int64) -> list[bytes]:
-        """Return each slot's bytes: the fixed part, then its seed rows and its quarantine while it has any."""
+        """Return each slot's bytes: the fixed part; then its seed rows, quarantine and region while it has any."""
         fixed = self._slots[slots]
         raw = fixed.view(np.uint8).reshape(len(slots), self._fixed.itemsize)
         whole = raw.tobytes()
         size = self._fixed.itemsize
         packed = [whole[i : i + size] for i in range(0, len(whole), size)]
-        seeds, clusters = self.seeds[slots], self.quarantined[slots]
-        for i in np.flatnonzero((seeds >= 0) | (clusters >= 0)).tolist():
-            held, rows = clusters[i] >= 0, seeds[i] >= 0
+        seeds, clusters, regions = self.seeds[slots], self.quarantined[slots], self.regions[slots]
+        for i in np.flatnonzero((seeds >= 0) | (clusters >= 0) | (regions >= 0)).tolist():
+            held, rows, region = clusters[i] >= 0, seeds[i] >= 0, regions[i] >= 0
             if rows:
                 packed[i] += self.pool.rows_of(seeds[i]).tobytes()
             if held:
                 packed[i] += self.clusters.held[clusters[i]].tobytes()
-            packed[i] += bytes([_SEEDS * rows + _CLUSTER * held])
+            if region:
+                packed[i] += self.extents.held[regions[i]].tobytes()
+            packed[i] += bytes([_SEEDS * rows + _CLUSTER * held + _REGION * region])
         return packed
 
     def unpack(self, slots: Sequence[int], packed: Sequence[bytes]) -> None:
@@ -315,13 +332,15 @@ class Bank:
         for slot, state in zip(slots, packed, strict=True):
             held = state[-1] if len(state) > size else 0
             cluster = 8 * self.clusters.width if held & _CLUSTER else 0
-            seeds = len(state) - size - bool(held) - cluster
-            if seeds < 0 or seeds % (4 * features) or held > _SEEDS + _CLUSTER or (seeds and not held & _SEEDS):
+            region = 8 * self.extents.width if held & _REGION else 0
+            seeds = len(state) - size - bool(held) - cluster - region
+            known = held <= _SEEDS + _CLUSTER + _REGION
+            if seeds < 0 or seeds % (4 * features) or not known or (seeds and not held & _SEEDS):
                 message = f"a slot of {len(state)} bytes does not fit a model of {size}"
                 raise ValueError(message)
             self._slots[slot] = np.frombuffer(state, self._fixed, 1)[0]
             self.seen[slot] = not np.isnan(self.means[slot]).any()
-            self.seeds[slot] = self.quarantined[slot] = -1
+            self.seeds[slot] = self.quarantined[slot] = self.regions[slot] = -1
             if held & _SEEDS:
                 rows = np.frombuffer(state, np.float32, seeds // 4, size).reshape(-1, features)
                 self.seeds[slot] = place = self.pool.take(1)[0]
@@ -329,6 +348,9 @@ class Bank:
             if held & _CLUSTER:
                 self.quarantined[slot] = place = self.clusters.take(1)[0]
                 self.clusters.held[place] = np.frombuffer(state, np.float64, self.clusters.width, size + seeds)
+            if held & _REGION:
+                at, region_at = self.begin_region(slot), size + seeds + cluster  # before `held`: the pool may grow
+                self.extents.held[at] = np.frombuffer(state, np.float64, self.extents.width, region_at)
 
     def unseeded(self, slots: Int64) -> Bool:
         """Tell which of those slots still gather seed rows."""
@@ -339,6 +361,7 @@ class Bank:
         self._slots = _extended(self._slots, capacity, 0)
         self.seeds = _extended(self.seeds, capacity, -1)
         self.quarantined = _extended(self.quarantined, capacity, -1)
+        self.regions = _extended(self.regions, capacity, -1)
         self.modes = _extended(self.modes, capacity, 0)
         self.occupied = _extended(self.occupied, capacity, False)  # noqa: FBT003 - the value to fill with
         self.tenants = _extended(self.tenants, capacity, 0)

@@ -11,6 +11,7 @@ from detector.errors import StoreDamagedError
 from detector.models.absence_state import State
 from detector.models.budget import Running
 from detector.models.incident_state import Ending
+from detector.models.said import Said
 from detector.types import Float64
 
 
@@ -34,6 +35,7 @@ class Header(msgspec.Struct, frozen=True):
     kept           number of the block before which the last upkeep was due
     absence        who is absent
     learning       what operators said of learning modes, in order: patterns and modes
+    known          what operators said of regions, as far as it is in force
     """
 
     detection: dict[str, Any]
@@ -56,6 +58,7 @@ class Header(msgspec.Struct, frozen=True):
     absence: State
     learning: dict[str, str]
     born: float | None = None
+    known: list[Said] = []
 
     def encode(self) -> bytes:
         """Return the bytes."""

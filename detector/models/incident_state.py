@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from detector.models.progress import Anomaly, Transition
+from detector.models.region import Region
 from detector.types import Float32, Float64, Phase, Position, Reason, Severity
 
 KIND = "anomaly"
@@ -53,7 +54,7 @@ def shares_of(parts: Float32) -> Float64:
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
-    """An incident apart from its slot; `shares` are means over the counted rows."""
+    """An incident apart from its slot; `shares` are means over the counted rows, which lie about `centre`."""
 
     entity: str
     first: tuple[int, int]
@@ -64,9 +65,11 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     critical: bool
     count: int
     shares: list[float]
+    centre: list[float] = []
+    spread: list[float] = []
 
     @classmethod
-    def of(cls, entity: str, state: np.void) -> Self:
+    def of(cls, entity: str, state: np.void, region: Region | None) -> Self:
         """Take them from a slot's state."""
         count = int(state["count"])
         return cls(
@@ -79,6 +82,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
             bool(state["critical"]),
             count,
             (state["shares"] / count).tolist(),
+            *(([], []) if region is None else (region.centre.tolist(), region.spread.tolist())),
         )
 
 
@@ -90,8 +94,8 @@ class Ending(msgspec.Struct, frozen=True, array_like=True):
 
 
 def without_shares(ending: Ending) -> Ending:
-    """Return an incident without its shares: the features have changed."""
-    return Ending(msgspec.structs.replace(ending.facts, shares=[]), ending.reason)
+    """Return an incident without its shares and its region: the features have changed."""
+    return Ending(msgspec.structs.replace(ending.facts, shares=[], centre=[], spread=[]), ending.reason)
 
 
 class Place(NamedTuple):
@@ -125,5 +129,6 @@ def transition(facts: Facts, phase: Phase, reason: Reason | None, at: Place, fea
         peak_at_least=facts.capped,
         count=facts.count,
         shares=np.array(facts.shares) if known else np.zeros(features),
+        region=Region(np.array(facts.centre), np.array(facts.spread)) if known and facts.centre else None,
         anomaly=at.anomaly,
     )

@@ -22,10 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.config.detection import Detection
+from detector.models import region
 from detector.models.bank import Bank
+from detector.models.became import Became, Made
 from detector.models.copying import Copying
 from detector.models.incident_state import Ending, Facts, Place, shares_of, transition
 from detector.models.progress import Anomaly, Transition
+from detector.models.region import Region
 from detector.models.slots import Slots
 from detector.types import Bool, Float32, Float64, Int64, Phase, Position, Reason
 
@@ -88,6 +91,7 @@ class Seen(NamedTuple):
     judged           bool    [n]  whether the row is scored, and by a model that knows enough
     flagged          bool    [n]  whether it is at or beyond the threshold, and may alert
     parts            float32 [n, D]  features' parts of the squared distance
+    values           float32 [n, D]  the rows themselves, and `distances` [n] theirs, each by itself
     rate             the threshold; `least_rate` is the least that the reference supports
     describe         tells all about row i
     """
@@ -101,6 +105,8 @@ class Seen(NamedTuple):
     judged: Bool
     flagged: Bool
     parts: Float32
+    values: Float32
+    distances: Float32
     rate: float
     least_rate: float
     describe: Callable[[int], Anomaly]
@@ -136,13 +142,13 @@ class Incidents:
 
     # --- rows
 
-    def follow(self, seen: Seen) -> tuple[list[Transition], Bool]:
-        """Advance the incidents by new rows; returns what happened, and which rows [n] are faulty.
+    def follow(self, seen: Seen) -> tuple[list[Transition], Bool, Made | None]:
+        """Advance the incidents by new rows; returns what happened, which [n] are faulty, what became of each.
 
-        Those may not count as normal: they come within an incident that is no chance, with more anomalous rows than
-        one event makes, far more frequent than was asked for; until it has lasted so long that it is what is normal
-        now. It goes by what came before the row, never by the row itself: to leave out whatever alerts would lower the
-        threshold, so that more and more alerts.
+        Faulty ones may not count as normal: they come within an incident that is no chance, with more anomalous rows
+        than one event makes, far more frequent than was asked for; until it has lasted so long that it is what is
+        normal now. It goes by what came before the row, never by the row itself: to leave out whatever alerts would
+        lower the threshold, so that more and more alerts.
         """
         state, slots, judged = self._bank.incidents, seen.slots, seen.judged
         inside = judged & (state["sequence"][slots] > 0)
@@ -151,19 +157,21 @@ class Incidents:
             stirring |= judged & (state["history"][slots] != 0)
         faulty = np.zeros(len(slots), np.bool_)
         if not stirring.any():
-            return [], faulty
+            return [], faulty, None
+        made = Made.nothing(len(slots))
         present = np.unique(slots[stirring])
         rows = np.flatnonzero(judged & np.isin(slots, present))
         group = np.searchsorted(present, slots[rows])
         calm = self._calm(present, rows, group, seen)
         lasting = rows[calm[group]]
         faulty[lasting] = self._faulty_rows(lasting, seen)
+        made.within(lasting, state, slots[lasting])
         self._add(lasting, seen)
         self.suppressed[WITHIN_INCIDENT] += int(seen.flagged[lasting].sum())
         told: list[Transition] = []
         for g in np.flatnonzero(~calm).tolist():
-            told += self._walk(int(present[g]), rows[group == g], seen, faulty)
-        return sorted(told, key=lambda happened: happened.position), faulty
+            told += self._walk(int(present[g]), rows[group == g], seen, faulty, made)
+        return sorted(told, key=lambda happened: happened.position), faulty, made
 
     def _calm(self, present: Int64, rows: Int64, group: Int64, seen: Seen) -> Bool:
         """Tell which slots [S] have an open incident to which these rows can do nothing but add."""
@@ -201,6 +209,8 @@ class Incidents:
         np.add.at(state["rows"], slots, 1)
         np.add.at(state["count"], seen.slots[counted], 1)
         np.add.at(state["shares"], seen.slots[counted], shares_of(seen.parts[counted]))
+        places = self._bank.regions[seen.slots[counted]]
+        region.extend(self._bank.extents.held, places, seen.values[counted], seen.distances[counted])
         np.minimum.at(state["least"], slots, rates)
         lesser = present[state["least"][present] < before]
         state["capped"][lesser] = state["least"][lesser] <= seen.least_rate
@@ -212,7 +222,7 @@ class Incidents:
         state["quiet"][present[last >= 0]] = 0
         np.add.at(state["quiet"], slots[at > last[group]], 1)
 
-    def _walk(self, slot: int, rows: Int64, seen: Seen, faulty: Bool) -> list[Transition]:
+    def _walk(self, slot: int, rows: Int64, seen: Seen, faulty: Bool, made: Made) -> list[Transition]:
         """Advance one slot's incident row by row, and tell which of its rows are faulty."""
         told = []
         for i in rows.tolist():
@@ -223,6 +233,11 @@ class Incidents:
                 happened = self._begin(slot, i, seen)
             if happened is not None:
                 told.append(happened)
+                made.told(i, happened)
+            elif self._bank.incidents[slot]["sequence"] > 0:
+                made.within(np.array([i]), self._bank.incidents, np.array([slot]))
+            elif seen.flagged[i]:
+                made.became[i] = Became.BELOW_OPEN_AFTER
         return told
 
     def _begin(self, slot: int, i: int, seen: Seen) -> Transition | None:
@@ -243,6 +258,8 @@ class Incidents:
         state["least"], state["capped"] = seen.rates[i], seen.rates[i] <= seen.least_rate
         state["critical"] = seen.rates[i] <= rules.critical * seen.rate
         state["shares"] = shares_of(seen.parts[i : i + 1])[0]
+        place = self._bank.begin_region(slot)
+        region.begin(self._bank.extents.held, place, seen.values[i], float(seen.distances[i]))
         self.open.add(slot)
         self._silent_from = min(self._silent_from, at.partition_time + rules.silence)
         return self._tell(slot, i, seen, Phase.OPEN, None)
@@ -312,6 +329,11 @@ class Incidents:
         critical = int(self._bank.incidents["critical"][list(self.open)].sum()) if self.open else 0
         return len(self.open) - critical, critical
 
+    def region(self, slot: int) -> Region | None:
+        """Return where the open incident of a slot lies; None of one that opened before this was kept."""
+        place = self._bank.regions[slot]
+        return Region.of(self._bank.extents.held[place]) if place >= 0 else None
+
     def _end_silent(self, time: float) -> None:
         slots = np.array(sorted(self.open), np.int64)
         seen = self._bank.last_seen[slots]
@@ -322,8 +344,9 @@ class Incidents:
         self._silent_from = float(left.min()) + self.rules.silence if len(left) else math.inf
 
     def _facts(self, slot: int) -> Facts:
-        return Facts.of(self._slots.names[slot] or "", self._bank.incidents[slot])
+        return Facts.of(self._slots.names[slot] or "", self._bank.incidents[slot], self.region(slot))
 
     def _close(self, slot: int) -> None:
         self._bank.incidents[slot] = np.zeros((), self._bank.incidents.dtype)
+        self._bank.end_region(np.array([slot]))
         self.open.discard(slot)

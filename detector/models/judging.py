@@ -20,6 +20,7 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import exceeded, followed, scaled
 from detector.models.filtering import Filters, filtered
+from detector.models.known import Known
 from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
@@ -37,6 +38,10 @@ _OUTLYING = 0.01
 """Rows whose rate is under a hundredth of the target stay out of the reference, or one fault would hide the next."""
 
 
+FILTERED = -2
+"""Stands for the filters among what spares a row."""
+
+
 class Scored(NamedTuple):
     """One turn's scores, over those n rows of its block that were laid out.
 
@@ -44,6 +49,9 @@ class Scored(NamedTuple):
     distance    float32 [n]     NaN where not scored
     smoothed    float64 [n]     the same, without what filters leave out, and smoothed where that is asked for
     shares      float32 [n, D]  features' parts of it; what they are parts of is theirs alone, the ratio counts
+    expected    float32 [n, D]  coordinates of what explains it: a centroid, or a region that is approved
+    spared      int64   [n]     why it is less than the distance: a place among `known`, -2 = filters, -1 = it is not;
+                                None where nothing of the kind is in force
     at          places on the reference's scale
     rates       float64 [n]     UNSCORED where not scored
     warm        bool    [n]     whether the slot knows enough for its scores to count
@@ -55,6 +63,8 @@ class Scored(NamedTuple):
     distance: Float32
     smoothed: Float64
     shares: Float32
+    expected: Float32
+    spared: Int64 | None
     at: Placed
     rates: Float64
     warm: Bool
@@ -64,7 +74,7 @@ class Scored(NamedTuple):
         self, at: int, row: int, *, observed: Float64, since: float, threshold: float, version: int, block: int
     ) -> Anomaly:
         """Describe the row at place `at` of the block, seen as `observed` [D], whose slot has drifted since then."""
-        t, rate = self.turn, float(self.rates[at])
+        rate = float(self.rates[at])
         return Anomaly(
             row=row,
             score=0.0 - math.log10(rate),
@@ -74,9 +84,9 @@ class Scored(NamedTuple):
             threshold=threshold,
             model_version=version,
             block=block,
-            centroid=int(self.of.centroid[t, at]),
+            centroid=int(self.of.centroid[self.turn, at]),
             observed=observed,
-            expected=self.of.expected[t, at],
+            expected=self.expected[at],
             parts=self.shares[at],
         )
 
@@ -93,8 +103,9 @@ class Judging:
                    quantile of rate 1e-3 and its alert threshold, and the alert threshold of `reference`; inf = unknown
     """
 
-    def __init__(self, bank: Bank, detection: Detection) -> None:
+    def __init__(self, bank: Bank, detection: Detection, known: Known | None = None) -> None:
         self._bank = bank
+        self._known = known
         self._detection = detection
         self.alphas = smoothing_of(detection)
         self._filters = Filters.of(detection.events)
@@ -127,17 +138,29 @@ class Judging:
         slots, usable = turn.block.slots[turn.first :], turn.block.usable[turn.first :]
         n = len(slots)
         distance = np.where(usable, scores.distance[t, :n], np.float32(np.nan))
-        smoothed, shares = distance.astype(np.float64), scores.parts[t, :n]
-        if self._filters is not None:
-            counting = self._filters.counting(turn.block.rows[turn.first :], scores.expected[t, :n])
-            smoothed, shares = filtered(smoothed, shares, counting)
+        smoothed, shares, expected, spared = self._counted(turn, distance, scores.parts[t, :n], scores.expected[t, :n])
         if len(self.alphas):
             smoothed, shares = self._smooth(turn, smoothed, shares)
         at = scaled(smoothed, self._bank.sketches[slots, 0])
         rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
         known = self._bank.rows_learned[slots] >= self._detection.model.warm_up
         warm = usable & known & ~self._bank.unseeded(slots)
-        return Scored(t, scores, distance, smoothed, shares, at, rates, warm, self.reference.least_rate)
+        least = self.reference.least_rate
+        return Scored(t, scores, distance, smoothed, shares, expected, spared, at, rates, warm, least)
+
+    def _counted(
+        self, turn: Turn, distance: Float32, shares: Float32, expected: Float32
+    ) -> tuple[Float64, Float32, Float32, Int64 | None]:
+        """Leave out of the distances of a turn what operators do not want to be told: what they approved, or filter."""
+        slots, rows = turn.block.slots[turn.first :], turn.block.rows[turn.first :]
+        smoothed, spared = distance.astype(np.float64), None
+        if self._known is not None and (nearer := self._known.approve(slots, rows, distance, shares, expected)):
+            smoothed, shares, expected, spared = nearer
+        if self._filters is not None:
+            smoothed, shares = filtered(smoothed, shares, self._filters.counting(rows, expected))
+            less = smoothed < distance
+            spared = np.where(less, FILTERED, -1) if spared is None else np.where(less & (spared < 0), FILTERED, spared)
+        return smoothed, shares, expected, spared
 
     def _smooth(self, turn: Turn, distance: Float64, parts: Float32) -> tuple[Float64, Float32]:
         """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.

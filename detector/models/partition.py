@@ -15,6 +15,7 @@ import numpy as np
 
 from detector.config.detection import Detection
 from detector.features.grouping import Grouped
+from detector.features.layout import column_names, model_features
 from detector.features.transforms import Transforms
 from detector.models.absence import Absences
 from detector.models.absence_state import State
@@ -28,12 +29,15 @@ from detector.models.incident_state import without_shares
 from detector.models.incidents import Incidents, Rules, Seen
 from detector.models.incoming import Incoming
 from detector.models.judging import Judging, Scored, smoothing_of
+from detector.models.known import Known
 from detector.models.learning import FREEZE, MODES, Learning
+from detector.models.notable import Ended, Notable, Turned
 from detector.models.planting import Planting
-from detector.models.program import Program
-from detector.models.progress import Anomaly, Progress, Tally
+from detector.models.program import Program, Stack
+from detector.models.progress import UNSCORED, Anomaly, Progress, Tally
 from detector.models.quarantine import Quarantine
 from detector.models.reference import Reference
+from detector.models.said import Said
 from detector.models.shape import SMALL, STACK, Shape, form, rules_of, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
@@ -68,6 +72,8 @@ class PartitionModel:
     born           what it was when this version of the model began
     changes        what upkeep did to its slots so far: `reseeds` and `promotions`
     learning       the learning modes of its entities
+    known          what operators said of regions
+    notable        events to be kept for those who ask of them, `keep_events` at most
     """
 
     detection: Detection
@@ -78,6 +84,8 @@ class PartitionModel:
     copying: Copying
     open: Block
     judging: Judging
+    known: Known
+    notable: Notable
     quarantine: Quarantine
     upkeep: Upkeep
     beside: Beside
@@ -88,7 +96,7 @@ class PartitionModel:
     _transforms: Transforms
     _planting: Planting
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a model is made of
         self,
         partition: Partition,
         detection: Detection,
@@ -96,8 +104,10 @@ class PartitionModel:
         programs: Callable[[Detection], Program],
         load: Callable[[Sequence[str]], dict[str, bytes]],
         window: WindowLimits | None = None,
+        keep_events: int = 0,
     ) -> None:
         self.partition = partition
+        self._keep_events = keep_events
         self._programs = programs
         self._load = load
         self._window = window
@@ -122,7 +132,7 @@ class PartitionModel:
         saved = Header.decode(header)
         detection = Detection.from_payload(saved.detection)
         self.learning = Learning(detection.learning, saved.learning)
-        self._begin_cold(detection, saved.number)
+        self._begin_cold(detection, saved.number, saved.known)
         self.applied, self.model_version, self.upkeep.since = saved.applied, saved.model_version, saved.kept
         self.time = -math.inf if saved.time is None else saved.time
         self.born = -math.inf if saved.born is None else saved.born
@@ -164,6 +174,7 @@ class PartitionModel:
             absence=self.absences.state,
             learning=self.learning.said,
             born=self.born if math.isfinite(self.born) else None,
+            known=self.known.said,
         ).encode()
 
     def control(self, controls: Iterable[ControlRecord]) -> None:
@@ -266,7 +277,7 @@ class PartitionModel:
                     break
             pieces.popleft()
             turns.append(Turn(block, scored, cut.start, cut.complete))
-            if not cut.complete or seeds.fills(turns[-1]):
+            if not cut.complete or seeds.fills(turns[-1]) or block.time >= self.known.ends:
                 break
             block = Block.empty(block.number + 1, self.shape.features, block.time)
         return turns
@@ -279,6 +290,8 @@ class PartitionModel:
     def _run(self, turns: list[Turn], rows: Rows, times: Float64, tally: Tally) -> None:
         """Score a stack and learn its complete blocks."""
         stack, called = assemble(turns, self.shape, self.bank.modes)
+        if self.known.any_fault:
+            self._bar(stack, turns)
         self.copying.before_change(called)
         self.upkeep.reach(called)
         self._meet(turns, tally)
@@ -295,7 +308,14 @@ class PartitionModel:
             else:
                 self.open = turn.block
                 self.judging.keep(scored)
+        self.notable.gather(rows, tally)
         self.beside.ran(self.program, stack, called, turns, judged)
+
+    def _bar(self, stack: Stack, turns: Sequence[Turn]) -> None:
+        """Keep the rows that an operator has called a fault from being learned."""
+        for t, turn in enumerate(turns):
+            if turn.complete:
+                stack.learns[t, : len(turn.block)] &= ~self.known.barred_of(turn.block)
 
     def _meet(self, turns: list[Turn], tally: Tally) -> None:
         """Let the slots see the features of the rows that are new."""
@@ -345,6 +365,8 @@ class PartitionModel:
             judged,
             flagged,
             scored.shares[new],
+            turn.block.rows[turn.scored :],
+            scored.distance[new],
             rate,
             scored.least_rate,
             describe,
@@ -354,7 +376,22 @@ class PartitionModel:
         fresh = int(np.isinf(self.bank.last_seen[by_slot.slots]).sum())
         back = self.absences.follow(seen, placed, by_slot)
         self.bank.last_seen[slots[placed]] = seen.partition_times[placed]
-        transitions, faulty = self.incidents.follow(seen)
+        transitions, faulty, made = self.incidents.follow(seen)
+        ready = self.reference.total >= alerting.warm_up
+        self.notable.saw(
+            Turned(
+                turn,
+                scored,
+                flagged,
+                since,
+                self._alone(turn, scored),
+                made,
+                self.budget.threshold,
+                ready=ready,
+                version=self.model_version,
+                by=self.known.ids,
+            )
+        )
         tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
         tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
         tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
@@ -363,13 +400,25 @@ class PartitionModel:
         opened = sum(happened.phase is Phase.OPEN for happened in transitions)
         self.budget.saw(exceedances=int((flagged & ~faulty).sum()), incidents=opened, entities=fresh)
 
+    def _alone(self, turn: Turn, scored: Scored) -> Float64 | None:
+        """Return the rates that the turn's new rows [n] would have but for what spared some, if anything did."""
+        if scored.spared is None:
+            return None
+        new = slice(turn.scored - turn.first, None)
+        alone = self.judging.alone(scored.distance[new], self.bank.sketches[turn.block.slots[turn.scored :]])
+        return np.where(scored.spared[new] == -1, UNSCORED, alone)
+
     def _learned(self, turn: Turn, scored: Scored) -> None:
         """Follow a complete block: what the program does not keep, and what is due at this boundary."""
         block, bank = turn.block, self.bank
         able = block.usable & (bank.modes[block.slots] != FREEZE)
+        barred = self.known.barred_of(block) if self.known.any_fault else None
+        if barred is not None:
+            able &= ~barred
         gates = bank.gates[block.slots]
         gated = able & (gates > 0) & (scored.distance > gates)
         learned = able & ~gated
+        self.notable.ended(block.number, Ended(able, gated, barred, block.usable))
         self.beside.learned(block, scored, learned & ~self._faulty, self.budget.rate)
         self.judging.learn(block, scored, able, learned, self._faulty)
         self._faulty = np.zeros(0, np.bool_)
@@ -385,6 +434,8 @@ class PartitionModel:
             gathering = bank.unseeded(slots)
             bank.pool.append(bank.seeds[slots[gathering]], block.rows[learned][gathering])
             self._planting.seed(present)
+        if block.time >= self.known.ends:
+            self.known.expire(block.time)
         if self.open.number % _UPKEEP == 0:
             self.upkeep.fall_due(self.open.number)
             self._forget(block.time - self.detection.entities.forget_after)
@@ -413,6 +464,8 @@ class PartitionModel:
                     self.budget.share(record.payload["partitions"])
                 case ControlKind.LEARNING:
                     self.learning.say(record.payload["pattern"], record.payload["mode"])
+                case ControlKind.FEEDBACK:
+                    self.known.say(record.payload)
                 case ControlKind.DECISION | ControlKind.ROLLBACK:
                     self._adopt(record.payload)
             self.slots.modes_changed()
@@ -442,7 +495,7 @@ class PartitionModel:
             if detection.events != self.detection.events:  # what its shares are of is another thing
                 ending = [without_shares(each) for each in ending]
             partitions = self.budget.running.partitions
-            self._begin_cold(detection, self.open.number)
+            self._begin_cold(detection, self.open.number, self.known.said)
             self._budget_by(detection, Running(partitions=partitions))
             self.incidents.ending, self.absences.state = ending, absence
             self.copying.resume(unsaved, forgotten)
@@ -461,7 +514,7 @@ class PartitionModel:
         self.born = self.time
         self.beside.shadow = None
 
-    def _begin_cold(self, detection: Detection, number: int) -> None:
+    def _begin_cold(self, detection: Detection, number: int, known: Iterable[Said] = ()) -> None:
         self.detection = detection
         self.shape = shape_of(detection)
         self.program = self._programs(detection)
@@ -469,11 +522,14 @@ class PartitionModel:
         self._transforms = Transforms(detection.events)
         history = self._transforms.width
         self.bank = Bank(self.shape, seed_rows(detection), smoothing=len(alphas), history=history)
-        self.judging = Judging(self.bank, detection)
         self.slots = Slots(self.bank, detection.entities.limit, self._load, self.learning.mode_of)
+        self.known = Known(self.slots, column_names(detection.events), known)
+        self.judging = Judging(self.bank, detection, self.known)
         self._planting = Planting(self.partition, self.bank, self.slots, rules, alphas)
-        self.quarantine = Quarantine(self.bank, self._planting)
+        self.quarantine = Quarantine(self.bank, self._planting, self.known)
         self.upkeep = Upkeep(self.bank, self._planting, self.quarantine, self.judging, self.changes)
+        earlier = self.notable.hand_over() if hasattr(self, "notable") else []
+        self.notable = Notable(model_features(detection.events), self.shape.features, self._keep_events, earlier)
         self.copying = Copying(self.bank, self.slots)
         self.beside = Beside(self.partition, self.bank, self.slots, self.judging, self._window)
         self.born = self.time

@@ -80,21 +80,19 @@ class SeedPool:
         return self._rows[places]
 
 
-class ClusterPool:
-    """The micro-clusters of slots that have rows in quarantine.
+class _Sums:
+    """Places of `width` float64 numbers each.
 
-    held  float64 [P, 3 + 6 D]  weight, event times of the first and last row; then D each: number of the values, their
-                                sum, their squares', their times' since the first row, those' squares', and that of
-                                values times times
+    held  float64 [P, width]
     """
 
-    def __init__(self, features: int) -> None:
-        self.held: Float64 = np.zeros((0, 3 + 6 * features))
+    def __init__(self, width: int) -> None:
+        self.held: Float64 = np.zeros((0, width))
         self._places = _Places()
 
     @property
     def width(self) -> int:
-        """Numbers of a micro-cluster."""
+        """Numbers at a place."""
         return int(self.held.shape[1])
 
     @property
@@ -103,7 +101,7 @@ class ClusterPool:
         return self._places.used
 
     def take(self, n: int) -> Int32:
-        """Return the places of n empty micro-clusters."""
+        """Return n places, all 0."""
         places, more = self._places.take(n)
         if more:
             self.held = np.concatenate([self.held, np.zeros((more, self.width))])
@@ -113,3 +111,26 @@ class ClusterPool:
     def release(self, places: Int32) -> None:
         """Give places back; -1 is none."""
         self._places.release(places)
+
+
+class ClusterPool(_Sums):
+    """The micro-clusters of slots that have rows in quarantine.
+
+    held  float64 [P, 3 + 6 D]  weight, event times of the first and last row; then D each: number of the values, their
+                                sum, their squares', their times' since the first row, those' squares', and that of
+                                values times times
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(3 + 6 * features)
+
+
+class RegionPool(_Sums):
+    """Where the rows of open incidents lie.
+
+    held  float64 [P, 4 D]  D each: the first row's values; then of the values' offsets from those the weight, the
+                            weighted sum and that of the squares
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__(4 * features)

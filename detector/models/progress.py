@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from detector.models.region import Region
 from detector.types import Float32, Float64, Int64, Phase, Position, Reason, Severity
 
 UNSCORED = 2.0
@@ -61,6 +62,7 @@ class Transition:
     count     anomalous rows so far, from the one that opened it on
     shares    float64 [D]  features' shares of the squared distance, mean of those rows; 0 where not known any more
     anomaly   the row itself where it is the entity's own, else None
+    region    where its anomalous rows lie; None where that is not known
     absent    of kind `absence`: the entities that are, the first of them where there are many
     """
 
@@ -81,6 +83,7 @@ class Transition:
     shares: Float64
     anomaly: Anomaly | None
     absent: tuple[str, ...] = ()
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)

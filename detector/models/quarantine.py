@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.models.bank import Bank
+from detector.models.known import Known
 from detector.models.planting import Planting
 from detector.models.scale import scales
 from detector.models.seeding import Seeds
@@ -37,8 +38,9 @@ _ANEW = 500.0
 class Quarantine:
     """The quarantines of a bank's slots."""
 
-    def __init__(self, bank: Bank, planting: Planting) -> None:
+    def __init__(self, bank: Bank, planting: Planting, known: Known | None = None) -> None:
         self._bank = bank
+        self._known = known
         self._planting = planting
 
     @property
@@ -78,7 +80,7 @@ class Quarantine:
 
     def _judge(self, slot: int) -> bool:
         cluster = _Cluster.of(self._bank.clusters.held[self._bank.quarantined[slot]])
-        if not self._is_dense(slot, cluster) or self._leaks(slot, cluster):
+        if not self._is_dense(slot, cluster) or self._leaks(slot, cluster) or self._is_fault(slot, cluster):
             return False
         self._accept(slot, cluster)
         return True
@@ -92,6 +94,13 @@ class Quarantine:
         within = scales(bank.means[at], bank.within[at])[0]
         far = cluster.travelled > _TRAVELLED * within
         return bool((far & (cluster.explained > _EXPLAINED)).any())
+
+    def _is_fault(self, slot: int, cluster: _Cluster) -> bool:
+        """Tell whether an operator has called what lies there a fault."""
+        if self._known is None or not self._known.any_fault:
+            return False
+        centre = np.where(cluster.number > 0, cluster.centre, np.nan)
+        return bool(self._known.barred(np.array([slot]), centre[None])[0])
 
     def _accept(self, slot: int, cluster: _Cluster) -> None:
         bank = self._bank

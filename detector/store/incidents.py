@@ -94,6 +94,11 @@ def stale(sqlite: sqlite3.Connection, file: Path, before: float) -> list[KnownIn
     return list(_read(sqlite, file, "WHERE phase <> 'resolve' AND changed < ?", (before,)))
 
 
+def beginning(sqlite: sqlite3.Connection, file: Path, identity: str) -> list[KnownIncident]:
+    """Return the incidents whose ids begin so, two of them at most."""
+    return list(_read(sqlite, file, "WHERE substr(id, 1, ?) = ? LIMIT 2", (len(identity), identity)))
+
+
 def prune(sqlite: sqlite3.Connection, keep: int) -> None:
     """Delete the oldest of those that are over beyond `keep`, but for members of a group: they are still to be told."""
     gone = sqlite.execute(
@@ -102,6 +107,7 @@ def prune(sqlite: sqlite3.Connection, keep: int) -> None:
         (keep,),
     ).fetchall()
     sqlite.executemany("DELETE FROM fate WHERE incident = ?", gone)
+    sqlite.executemany("DELETE FROM verdict WHERE incident = ?", gone)
 
 
 def _read(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detector.errors import StoreDamagedError, StoreError, StoreNewerError
-from detector.store import controls, folder, incidents, notification, outbox, portable, schema, silences
+from detector.store import controls, events, folder, incidents, notification, outbox, portable, schema, silences
 from detector.store import slots as slot_rows
 from detector.store.connection import Connection
 from detector.store.lock import FileLock
@@ -69,7 +69,7 @@ def check(path: Path) -> list[Finding]:
     for partition in folder.partitions(path):
         file = folder.partition_file(path, partition)
         try:
-            with _view(path, partition) as (sqlite, _):
+            with view(path, partition) as (sqlite, _):
                 findings += _check_file(sqlite, file, partition)
         except (StoreDamagedError, StoreNewerError) as error:
             findings.append(Finding(file, str(error)))
@@ -86,7 +86,7 @@ def check(path: Path) -> list[Finding]:
 def show(path: Path, partition: Partition) -> Contents:
     """Return what a partition's file holds; StoreError where there is none, or as the file deserves it."""
     folder.read_id(path)
-    with _view(path, partition) as (sqlite, file):
+    with view(path, partition) as (sqlite, file):
         head = schema.read_head(sqlite, file)
         seen = [last_seen for _, last_seen in slot_rows.directory(sqlite, head.generation)]
         (given_up,) = sqlite.execute("SELECT count(*) FROM outbox WHERE state <> 'queued'").fetchone()
@@ -110,7 +110,7 @@ def show(path: Path, partition: Partition) -> Contents:
 
 def dead_letters(path: Path, partition: Partition) -> list[DeadLetter]:
     """Return a partition's dead letters, oldest first; StoreError where there is no store of it."""
-    with _view(path, partition) as (sqlite, _):
+    with view(path, partition) as (sqlite, _):
         return outbox.dead_letters(sqlite, partition)
 
 
@@ -124,7 +124,7 @@ def export(path: Path, partition: Partition, file: Path) -> None:
         message = f"{file}: exists already, and is not overwritten: choose another name."
         raise StoreError(message)
     draft = file.with_name(f"{file.name}.{os.getpid()}.part")
-    with _view(path, partition) as (sqlite, source), folder.explained(file), _removed_on_failure(draft):
+    with view(path, partition) as (sqlite, source), folder.explained(file), _removed_on_failure(draft):
         with draft.open("xb") as out:
             portable.write(out, _messages(sqlite, source, store_id))
             out.flush()
@@ -157,8 +157,8 @@ def import_(file: Path, path: Path, *, overwrite: bool = False) -> Partition:
 
 
 @contextlib.contextmanager
-def _view(path: Path, partition: Partition) -> Iterator[tuple[sqlite3.Connection, Path]]:
-    """Open a partition's file, for reading."""
+def view(path: Path, partition: Partition) -> Iterator[tuple[sqlite3.Connection, Path]]:
+    """Open a partition's file, for reading; StoreError where there is none."""
     file = folder.partition_file(path, partition)
     if not file.exists():
         known = ", ".join(str(known) for known in folder.partitions(path)) or "none"
@@ -178,12 +178,17 @@ def _check_file(sqlite: sqlite3.Connection, file: Path, partition: Partition) ->
         for _ in outbox.read_all(sqlite, file):
             pass
 
+    def events_are_whole() -> None:
+        for _ in events.read_all(sqlite, file):
+            pass
+
     steps: list[Callable[[], object]] = [
         lambda: schema.read_head(sqlite, file),
         lambda: schema.read_checkpoint(sqlite, file),
         lambda: controls.read(sqlite, file),
         slots_are_whole,
         outbox_is_whole,
+        events_are_whole,
         lambda: outbox.dead_letters(sqlite, partition),
     ]
     yield from _check(sqlite, file, steps)

@@ -14,7 +14,7 @@ from detector.types import Attempt, Outcome, Position, QueuedEntry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from detector.types import Checkpoint, ControlRecord, DeadLetter, OutboxEntry, Partition, SlotState
+    from detector.types import Checkpoint, ControlRecord, DeadLetter, KeptEvents, OutboxEntry, Partition, SlotState
 
 
 @dataclass
@@ -27,6 +27,7 @@ class _Kept:
     slots: dict[str, SlotState] = field(default_factory=dict)
     controls: list[ControlRecord] = field(default_factory=list)
     rejects: list[DeadLetter] = field(default_factory=list)
+    events: list[KeptEvents] = field(default_factory=list)
     sequence: int = 0
     queued: dict[tuple[str, str], QueuedEntry] = field(default_factory=dict)
     given_up: dict[tuple[str, str], QueuedEntry] = field(default_factory=dict)
@@ -150,12 +151,18 @@ class MemoryPartition:
                 kept.checkpoint = None
                 kept.slots.clear()
                 kept.controls.clear()
+                kept.events.clear()
                 self._staged.clear()
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters kept, oldest first."""
         with self._lock:
             return list(self._now_kept.rejects)
+
+    def kept_events(self) -> list[KeptEvents]:
+        """Return the events kept, as they were added."""
+        with self._lock:
+            return list(self._now_kept.events)
 
     def write_slots(self, slots: Iterable[SlotState]) -> int:
         """Stage changed slots; returns bytes written."""
@@ -171,6 +178,7 @@ class MemoryPartition:
         forgotten: Sequence[str],
         rejects: Sequence[DeadLetter],
         entries: Sequence[OutboxEntry],
+        events: Sequence[KeptEvents] = (),
     ) -> int:
         """Make the staged slots and `checkpoint` current; returns bytes written.
 
@@ -185,17 +193,22 @@ class MemoryPartition:
             kept.checkpoint = checkpoint
             kept.rejects = [*kept.rejects, *rejects][-self._keep_rejects :]
             self._add(entries)
+            kept.events += events
         return (
             len(checkpoint.header)
             + sum(len(reject.value or b"") + len(reject.key or b"") for reject in rejects)
             + sum(len(entry.body) for entry in entries)
+            + sum(len(each.body) for each in events)
         )
 
-    def commit_alerts(self, entries: Sequence[OutboxEntry], through: Position, block: int) -> None:
-        """Add alerts to the outbox and move `alerts_through` forward."""
+    def commit_alerts(
+        self, entries: Sequence[OutboxEntry], through: Position, block: int, events: Sequence[KeptEvents] = ()
+    ) -> None:
+        """Add alerts to the outbox, move `alerts_through` forward and keep events."""
         with self._lock:
             kept = self._now_kept
             self._add(entries)
+            kept.events += events
             if through > kept.through:
                 kept.through, kept.through_block = through, block
 

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from detector.errors import StoreError
-from detector.store import folder, outbox, schema
+from detector.store import folder, outbox, schema, verdicts
 from detector.store.connection import Connection
 from detector.store.lock import FileLock
 from detector.types import Partition
@@ -38,6 +38,7 @@ _AUTOCHECKPOINT = 1000
 
 _TABLES = (
     outbox.TABLES
+    + verdicts.TABLES
     + """
 CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1),

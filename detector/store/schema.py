@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 from detector.errors import StoreNewerError
-from detector.store import outbox
+from detector.store import events, outbox
 from detector.store.checksum import checksum
 from detector.store.connection import damaged
 from detector.types import Checkpoint, Partition, Position
@@ -23,6 +23,7 @@ APPLICATION = 0x64657463
 
 _TABLES = (
     outbox.TABLES
+    + events.TABLES
     + """
 CREATE TABLE head (
     one INTEGER PRIMARY KEY CHECK (one = 1),

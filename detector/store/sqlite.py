@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from detector.store import controls, folder, outbox, schema
+from detector.store import events as kept_events
 from detector.store import slots as slot_rows
 from detector.store.connection import Connection, damaged
 from detector.store.lock import FileLock
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Checkpoint,
         ControlRecord,
         DeadLetter,
+        KeptEvents,
         OutboxEntry,
         Partition,
         QueuedEntry,
@@ -37,15 +39,19 @@ _WRITER_CACHE_KIB = 16384
 class SqliteStore:
     """The folder at `path`, made with a random id if absent. Implements `protocols.Store`.
 
-    `keep_rejects` bounds each partition's dead letters, and the outbox entries that were given up. `now` is the clock
-    that outbox entries are stamped by. Raises StoreFullError, StoreDamagedError, StoreNewerError, StoreError.
+    `keep_rejects` bounds each partition's dead letters, and the outbox entries that were given up; `keep_events` its
+    kept events. `now` is the clock that outbox entries are stamped by. Raises StoreFullError, StoreDamagedError,
+    StoreNewerError, StoreError.
     """
 
-    def __init__(self, path: Path, *, keep_rejects: int, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, *, keep_rejects: int, keep_events: int = 10_000, now: Callable[[], float] = time.time
+    ) -> None:
         folder.make(path)
         self._path = path
         self._id = folder.read_id(path)
         self._keep_rejects = keep_rejects
+        self._keep_events = keep_events
         self._now = now
 
     @property
@@ -56,7 +62,11 @@ class SqliteStore:
     def open(self, partition: Partition) -> SqlitePartition:
         """Open or create a partition's file and lock it; raises as `protocols.Store.open` says."""
         return SqlitePartition(
-            folder.partition_file(self._path, partition), partition, keep_rejects=self._keep_rejects, now=self._now
+            folder.partition_file(self._path, partition),
+            partition,
+            keep_rejects=self._keep_rejects,
+            keep_events=self._keep_events,
+            now=self._now,
         )
 
     def partitions(self) -> list[Partition]:
@@ -71,8 +81,11 @@ class SqlitePartition:
     `close` waits for those under way. A call after `close` raises StoreError.
     """
 
-    def __init__(self, file: Path, partition: Partition, *, keep_rejects: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self, file: Path, partition: Partition, *, keep_rejects: int, keep_events: int, now: Callable[[], float]
+    ) -> None:
         self._file = file
+        self._keep_events = keep_events
         self._keep_rejects = keep_rejects
         self._now = now
         self._ids = slot_rows.Ids()
@@ -107,6 +120,11 @@ class SqlitePartition:
             head = schema.read_head(sqlite, self._file)
         if head.partition != partition:
             raise damaged(self._file, f"it is the store of {head.partition}, not of {partition}")
+        with self._writer.reading() as sqlite:
+            complete = kept_events.exist(sqlite)
+        if not complete:
+            with self._writer.writing() as sqlite:
+                sqlite.execute(kept_events.TABLES)
         if head.staging:
             cleared = replace(head, staging=0)
             with self._writer.writing() as sqlite:
@@ -173,7 +191,7 @@ class SqlitePartition:
             head = replace(self._head, through_offset=0, through_row=0, through_block=0)
             if not keep_state:
                 head = replace(head, staging=0)
-                for table in ("checkpoint", "slot", "control"):
+                for table in ("checkpoint", "slot", "control", "event"):
                     sqlite.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
             schema.write_head(sqlite, head)
         self._head = head
@@ -203,6 +221,7 @@ class SqlitePartition:
         forgotten: Sequence[str],
         rejects: Sequence[DeadLetter],
         entries: Sequence[OutboxEntry],
+        events: Sequence[KeptEvents] = (),
     ) -> int:
         """Make the staged slots and `checkpoint` current; returns bytes written.
 
@@ -215,21 +234,27 @@ class SqlitePartition:
             schema.write_head(sqlite, head)
             outbox.keep_rejects(sqlite, rejects, self._keep_rejects)
             outbox.add(sqlite, entries, self._now())
+            kept_events.add(sqlite, events)
+            kept_events.prune(sqlite, self._keep_events)
         self._head = head
         self._ids.drop(forgotten)
         return (
             len(checkpoint.header)
             + sum(len(reject.value or b"") + len(reject.key or b"") for reject in rejects)
             + sum(len(entry.body) for entry in entries)
+            + sum(len(each.body) for each in events)
         )
 
-    def commit_alerts(self, entries: Sequence[OutboxEntry], through: Position, block: int) -> None:
-        """Add alerts to the outbox and move `alerts_through` forward, in one transaction."""
+    def commit_alerts(
+        self, entries: Sequence[OutboxEntry], through: Position, block: int, events: Sequence[KeptEvents] = ()
+    ) -> None:
+        """Add alerts to the outbox, move `alerts_through` forward and keep events, in one transaction."""
         head = self._head
         if through > head.through:
             head = replace(head, through_offset=through.offset, through_row=through.row, through_block=block)
         with self._writer.writing() as sqlite:
             outbox.add(sqlite, entries, self._now())
+            kept_events.add(sqlite, events)
             if head != self._head:
                 schema.write_head(sqlite, head)
         self._head = head

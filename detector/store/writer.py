@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from detector.protocols import PartitionStore
-    from detector.types import Checkpoint, DeadLetter, OutboxEntry, Partition, Position, SlotState
+    from detector.types import Checkpoint, DeadLetter, KeptEvents, OutboxEntry, Partition, Position, SlotState
 
 _PIECE_ROWS = (250, 5000)
 
@@ -40,6 +40,7 @@ class _Alerts:
     entries: Sequence[OutboxEntry]
     through: Position
     block: int
+    events: Sequence[KeptEvents]
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +59,7 @@ class _Checkpoint:
     forgotten: Sequence[str]
     rejects: Sequence[DeadLetter]
     entries: Sequence[OutboxEntry]
+    events: Sequence[KeptEvents]
     started: float
 
 
@@ -102,9 +104,17 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="checkpoint-writer", daemon=True)
         self._thread.start()
 
-    def alerts(self, store: PartitionStore, entries: Sequence[OutboxEntry], through: Position, block: int) -> None:
+    def alerts(
+        self,
+        store: PartitionStore,
+        entries: Sequence[OutboxEntry],
+        through: Position,
+        block: int,
+        events: Sequence[KeptEvents] = (),
+    ) -> None:
         """Commit alerts, ahead of everything else that is queued."""
-        self._put(_Alerts(store, sum(len(entry.body) for entry in entries), entries, through, block))
+        size = sum(len(entry.body) for entry in entries) + sum(len(each.body) for each in events)
+        self._put(_Alerts(store, size, entries, through, block, events))
 
     def slots(self, store: PartitionStore, chunk: Sequence[SlotState]) -> None:
         """Stage slots for the next checkpoint of this store."""
@@ -118,14 +128,16 @@ class Writer:
         rejects: Sequence[DeadLetter],
         entries: Sequence[OutboxEntry],
         started: float,
+        events: Sequence[KeptEvents] = (),
     ) -> None:
         """Commit a checkpoint behind the slots and alerts handed over before; `started` is monotonic seconds."""
         size = (
             len(checkpoint.header)
             + sum(len(reject.value or b"") + len(reject.key or b"") for reject in rejects)
             + sum(len(entry.body) for entry in entries)
+            + sum(len(each.body) for each in events)
         )
-        self._put(_Checkpoint(store, size, checkpoint, forgotten, rejects, entries, started))
+        self._put(_Checkpoint(store, size, checkpoint, forgotten, rejects, entries, events, started))
 
     def finished(self) -> list[Finished]:
         """Return the checkpoints that became durable since the last call, in order."""
@@ -247,11 +259,11 @@ class Writer:
             self._write_piece(command)
             return ()
         if isinstance(command, _Alerts):
-            command.store.commit_alerts(command.entries, command.through, command.block)
+            command.store.commit_alerts(command.entries, command.through, command.block, command.events)
             self._complete(command, None)
         else:
             written = command.store.commit_checkpoint(
-                command.checkpoint, command.forgotten, command.rejects, command.entries
+                command.checkpoint, command.forgotten, command.rejects, command.entries, command.events
             )
             self._complete(command, written)
         return command.entries

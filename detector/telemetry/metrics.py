@@ -119,6 +119,9 @@ class Metrics:
         self.incidents_resolved = self._counter("incidents_resolved", "Incidents that are over", "reason")
         for reason in (Reason.RECOVERED, Reason.NO_DATA, Reason.FORGOTTEN, Reason.RETURNED, Reason.GIVEN_UP):
             self.incidents_resolved.labels(reason.value)
+        self.feedback = self._counter("feedback", "What operators said of incidents, or undid", "verdict")
+        for verdict in ("normal", "fault", "undone"):
+            self.feedback.labels(verdict)
         self.alert_budget_incidents_per_day = self._gauge(
             "alert_budget_incidents_per_day", "Incidents a day that the budget leaves to the partitions of this daemon"
         )

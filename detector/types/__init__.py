@@ -7,7 +7,7 @@ from detector.types.outbox import SUBJECT_LENGTH, Attempt, DeadLetter, OutboxEnt
 from detector.types.places import Partition, Place, Position
 from detector.types.records import Batch, LogFacts, PlainRecord, Record
 from detector.types.rows import NO_ROWS, Decoded, Reject, RejectReason, Rows
-from detector.types.saved import Checkpoint, ControlKind, ControlRecord, SlotState
+from detector.types.saved import Checkpoint, ControlKind, ControlRecord, KeptEvents, SlotState
 
 __all__ = [
     "NO_ROWS",
@@ -30,6 +30,7 @@ __all__ = [
     "Int8",
     "Int32",
     "Int64",
+    "KeptEvents",
     "KnownIncident",
     "LogFacts",
     "OutboxEntry",

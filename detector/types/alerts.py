@@ -72,6 +72,8 @@ class Incident:
     count      anomalous rows so far; of an absence, the entities that were
     shares     shares of the squared distance of the alert's features, mean of those rows, in their order; they
                add up to 1, or are all 0 where the features have changed since
+    region     of each feature the mean and the standard deviation over those rows, each of which counts by how far
+               out it is; None where the feature was never observed, or is a cycle of the time; () where not known
     """
 
     id: str
@@ -82,6 +84,7 @@ class Incident:
     peak_at_least: bool
     count: int
     shares: tuple[float, ...]
+    region: tuple[tuple[float, float] | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

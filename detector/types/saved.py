@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from detector.types.places import Position
+
+
+class KeptEvents(NamedTuple):
+    """Some events that were told of or could have been, for those who ask later: opaque bytes, but for where they are.
+
+    first, last  offsets of the first and the last one
+    told         whether they are those at or beyond the threshold: as many of these are kept as of the others
+    """
+
+    first: int
+    last: int
+    rows: int
+    told: bool
+    body: bytes
 
 
 class ControlKind(StrEnum):
@@ -18,6 +32,7 @@ class ControlKind(StrEnum):
     CANDIDATE = "candidate"
     DECISION = "decision"
     ROLLBACK = "rollback"
+    FEEDBACK = "feedback"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from detector.sources.readings import UNITS
+from detector.version import __version__
 from tests.integration.test_cli import SLOW_TO_IMPORT, detector, imported_by
 from tests.support.daemon import PATIENCE, Daemon
 
@@ -183,3 +186,35 @@ def test_the_service_manager_hears_of_every_turn(tmp_path: Path) -> None:
             assert daemon.wait(PATIENCE) == 0
         finally:
             daemon.kill()
+
+
+def test_top_prints_looks_where_there_is_no_terminal_and_ends_at_ctrl_c_with_0(daemon: Daemon) -> None:
+    done = detector("top", "--count", "2", "--interval", "0.2", "--store", str(daemon.store))
+    assert (done.returncode, done.stderr) == (0, "")
+    heads = [line for line in done.stdout.splitlines() if line.startswith(f"detector {__version__}, process")]
+    assert len(heads) == 2
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "detector", "top", "--interval", "0.2", "--store", str(daemon.store)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    assert watching.stdout.readline().startswith(heads[0][:20])
+    watching.send_signal(signal.SIGINT)
+    _, complaints = watching.communicate(timeout=PATIENCE)
+    assert (watching.returncode, complaints) == (0, "")
+
+
+def test_feedback_on_what_is_not_known_is_told_in_a_line(daemon: Daemon) -> None:
+    store = ["--store", str(daemon.store)]
+    for arguments, said, code in (
+        (["0123456789", "--normal"], "no incident of this id is known here", 2),
+        (["0123456789"], "say either --normal or --fault", 2),
+        (["0123456789", "--normal", "--until", "soon"], "expected a time such as", 2),
+        (["undo", "01234567"], "no verdict of this id is in force here", 2),
+    ):
+        done = detector("feedback", *arguments, *store)
+        assert (done.returncode, said in " ".join(done.stderr.split())) == (code, True), done.stderr
+    assert "nothing is in force" in detector("feedback", "list", *store).stdout
+    assert daemon.metrics()['detector_feedback_total{verdict="normal"}'] == 0

@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 import detector.owned
 from detector.config.detection import Detection
 from detector.config.sections import Config
+from detector.features.layout import column_names
+from detector.models.known import Known
 from detector.models.learning import QUARANTINE
 from detector.models.shape import form, shape_of
 from detector.models.versions import Version
 from detector.sources.memory import MemoryLog
 from detector.store.memory import MemoryStore
 from detector.types import ControlKind, ControlRecord, Partition
-from tests.support.worker import Scores, Worker, final_state, outbox
+from tests.support.worker import Scores, Worker, final_state, kept_events, outbox
 
 pytestmark = pytest.mark.timeout(900)
 """Programs of several shapes are compiled in a test, which takes long where others hold the cores."""
@@ -154,6 +156,34 @@ SAID = (
 """What operators say of learning, so many blocks later."""
 
 
+GIVEN = (
+    (3, "normal", "host-0", 0.0, None),
+    (7, "fault", None, 6.0, None),
+    (15, "normal", None, 3.0, 400.0),
+    (22, "fault", "host-2", 2.0, 900.0),
+    (35, "undo", "normal host-0", 0.0, None),
+    (45, "undo", "fault None", 0.0, None),
+)
+"""Feedback so many blocks later: a verdict, whose rows, how far from what is usual, and for how long."""
+
+
+def feedback(of: Detection, verdict: str, entity: str | None, away: float, lasts: float | None) -> dict[str, Any]:
+    """Return what a control record says of a region."""
+    if verdict == "undo":
+        return {"undo": entity, "by": "test", "at": 0.0}
+    names = column_names(of.events)
+    centre, scale = np.resize([0.0, 100.0, 1e6], len(names)), np.resize([1.0, 5.0, 3.0], len(names))
+    return {
+        "id": f"{verdict} {entity}",
+        "verdict": verdict,
+        "entity": entity,
+        "until": None if lasts is None else EPOCH + lasts,
+        "features": names,
+        "centre": [None if i % 5 == 4 else float(value + away) for i, value in enumerate(centre)],
+        "scale": scale.tolist(),
+    }
+
+
 def version(of: Detection, made_for: int, seed: int) -> dict[str, Any]:
     """Return what a decision or a rollback carries: another model for some entities, one unknown among them."""
     rng, shape = np.random.default_rng(seed), shape_of(of)
@@ -198,6 +228,10 @@ def new_store(first: Detection, change: Detection | None, boundary: int) -> tupl
                 ControlRecord(boundary + at, ControlKind.LEARNING, {"pattern": pattern, "mode": mode})
                 for at, pattern, mode in SAID
             ),
+            *(
+                ControlRecord(boundary + at, ControlKind.FEEDBACK, feedback(change or first, *given))
+                for at, *given in GIVEN
+            ),
         ]
         for record in sorted(later, key=lambda record: record.boundary):
             opened.add_control(record)
@@ -232,6 +266,7 @@ def assert_same(log: MemoryLog, left: tuple[MemoryStore, Scores], right: tuple[M
     assert left[1] == right[1]
     assert outbox(left[0], PARTITIONS) == outbox(right[0], PARTITIONS)
     assert final_state(left[0], PARTITIONS) == final_state(right[0], PARTITIONS)
+    assert kept_events(left[0], PARTITIONS) == kept_events(right[0], PARTITIONS)
     assert {p: o for p, (o, _) in log.committed.items()} == ends(log)
 
 
@@ -359,6 +394,29 @@ def test_transforms_have_state_on_the_way_and_what_they_derive_is_in_alerts() ->
     rows = [alert for alert in alerts if alert["score"] is not None]
     assert any(alert["imputed"] for alert in rows)
     assert any(0 < alert["confidence"] < 1 for alert in rows)
+
+
+def test_feedback_spares_and_bars_rows_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or that a replay agrees would hold for nothing."""
+    log, spared, barred = write_log(1, 300), [], []
+    approve, bar = Known.approve, Known.barred
+
+    def approving(self: Known, *given: Any) -> Any:
+        nearer = approve(self, *given)
+        spared.append(0 if nearer is None else int((nearer.by >= 0).sum()))
+        return nearer
+
+    def barring(self: Known, *given: Any) -> Any:
+        barred.append(int((rows := bar(self, *given)).sum()))
+        return rows
+
+    monkeypatch.setattr(Known, "approve", approving)
+    monkeypatch.setattr(Known, "barred", barring)
+    told = undisturbed(log, FIRST, None, 10)
+    assert sum(spared) > 20
+    assert sum(barred) > 20
+    monkeypatch.setattr("tests.property.test_log_decided.GIVEN", ())
+    assert undisturbed(fresh(log), FIRST, None, 10)[1] != told[1]
 
 
 @pytest.mark.parametrize(("first", "change"), CHANGES)

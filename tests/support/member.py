@@ -64,6 +64,7 @@ class Member:
         fingerprint: str = "test",
         letters_to_topic: bool = False,
         interval: float = 10.0,
+        models: Models = MODELS,
     ) -> None:
         self.source = source or MemorySource(log)
         self.clock = clock or TurnedClock()
@@ -74,7 +75,7 @@ class Member:
         self.ownership = Ownership(
             store,
             detection,
-            models=MODELS,
+            models=models,
             decoders=decoders,
             writer=self.writer,
             outboxes=self.outboxes,

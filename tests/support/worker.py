@@ -9,6 +9,7 @@ from detector import decoding
 from detector.alerts.raising import Raising
 from detector.app import Models
 from detector.config.detection import Detection
+from detector.models.kept import Event, Fate, decoded
 from detector.models.progress import Progress
 from detector.models.window import WindowLimits
 from detector.observing import Observing
@@ -23,7 +24,7 @@ from detector.telemetry.clock import SystemClock
 from detector.telemetry.metrics import Metrics
 from detector.types import Partition, Position, Rows
 
-MODELS = Models(WindowLimits(50, 1 << 16, 600.0, 100))
+MODELS = Models(WindowLimits(50, 1 << 16, 600.0, 100), keep_events=100_000)
 """Shared by all workers of a test run: each program is compiled once."""
 
 Scores = dict[tuple[Partition, int, int], tuple[bytes, bytes]]
@@ -145,6 +146,20 @@ def outbox(store: MemoryStore, partitions: Sequence[Partition]) -> dict[tuple[st
                 entries[sink, queued.entry.id] = queued.entry.body
         opened.close()
     return entries
+
+
+def kept_events(store: MemoryStore, partitions: Sequence[Partition]) -> dict[tuple[Partition, Position], Event]:
+    """Return the events kept of those partitions, as they were written last; what the model made of them apart.
+
+    That is not told of rows whose block was open when a worker ended.
+    """
+    found: dict[tuple[Partition, Position], Event] = {}
+    for partition in partitions:
+        opened = store.open(partition)
+        for each in opened.kept_events():
+            found |= {(partition, event.position): event._replace(fate=Fate.OPEN) for event in decoded(each.body)}
+        opened.close()
+    return found
 
 
 def final_state(store: MemoryStore, partitions: Sequence[Partition]) -> dict[Partition, tuple[object, ...]]:

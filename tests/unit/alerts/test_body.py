@@ -127,6 +127,8 @@ def test_all_that_was_found_is_in_the_body() -> None:
                 "direction": "rise",
                 "share": 0.83,
                 "incident_share": 0.83,
+                "incident_mean": None,
+                "incident_spread": None,
                 "unit": "%",
             },
             {
@@ -137,6 +139,8 @@ def test_all_that_was_found_is_in_the_body() -> None:
                 "direction": None,
                 "share": 0.0,
                 "incident_share": 0.0,
+                "incident_mean": None,
+                "incident_spread": None,
             },
             {
                 "name": "load",
@@ -146,6 +150,8 @@ def test_all_that_was_found_is_in_the_body() -> None:
                 "direction": "rise",
                 "share": 0.17,
                 "incident_share": 0.17,
+                "incident_mean": None,
+                "incident_spread": None,
             },
         ],
     }
@@ -173,6 +179,8 @@ def test_where_the_row_is_another_entitys_there_is_the_incident_alone() -> None:
         "direction": None,
         "share": None,
         "incident_share": 0.25,
+        "incident_mean": None,
+        "incident_spread": None,
         "unit": "%",
     }
 

@@ -59,12 +59,14 @@ def test_features_are_told_as_the_model_sees_them_and_whose_they_are() -> None:
     alert = raised(events, [1e9, 50.0], [250.0, 50.0, 51.0, math.sin(hour), math.cos(hour)], [6.0, 1.0, 1.0, 1.5, 0.5])
     expected_hour = math.atan2(4 / 8, 5 / 8) / (2 * math.pi) * 24
     requests, cpu, back, hour_of_day = alert["features"]
+    unknown = {"incident_mean": None, "incident_spread": None}
     told = {"observed": 250.0, "expected": 0.125, "direction": "rise", "share": 0.6, "incident_share": 0.6}
-    assert requests == {"name": "requests (rate)", "feature": "requests", "unit": "1/s", **told}
+    assert requests == {"name": "requests (rate)", "feature": "requests", "unit": "1/s", **told, **unknown}
     told = {"observed": 50.0, "expected": 0.25, "direction": "rise", "share": 0.1, "incident_share": 0.1}
-    assert cpu == {"name": "cpu", "feature": "cpu", "unit": "%", **told}
+    assert cpu == {"name": "cpu", "feature": "cpu", "unit": "%", **told, **unknown}
     assert (back["name"], back["feature"], back["unit"], back["observed"]) == ("cpu (1 back)", "cpu", "%", 51.0)
     assert [hour_of_day.pop(key) for key in ("name", "unit", "direction")] == ["hour of day", "h", "rise"]
+    assert {hour_of_day.pop(key) for key in unknown} == {None}
     told = {"observed": 18.0, "expected": expected_hour, "share": 0.2, "incident_share": 0.2}
     assert hour_of_day == pytest.approx(told)
     assert alert["summary"].startswith("metrics/0: requests (rate) 250 1/s (expected 0.125 1/s), 60 % of the distance")

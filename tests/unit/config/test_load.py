@@ -55,7 +55,9 @@ def test_a_key_in_the_wrong_section_is_told_where_it_belongs() -> None:
 
 
 def test_a_key_like_no_other_lists_the_known_ones() -> None:
-    assert refused(SMALLEST + "store:\n  zzz: 1\n") == ["config.yaml:7: store.zzz: unknown key; known here: `path`"]
+    assert refused(SMALLEST + "store:\n  zzz: 1\n") == [
+        "config.yaml:7: store.zzz: unknown key; known here: `path`, `keep_events`"
+    ]
 
 
 def test_an_unknown_key_inside_a_list_of_kinds_is_placed_without_the_kind() -> None:

@@ -48,8 +48,9 @@ class World:
         offsets, times = np.arange(self.offset, self.offset + len(slots)), np.full(len(slots), START + time)
         self.offset += len(slots)
         numbers, yes = np.zeros(len(slots), np.int32), np.ones(len(slots), np.bool_)
-        parts = np.zeros((len(slots), 2), np.float32)
-        seen = Seen(slots, offsets, numbers, times, times, np.ones(len(slots)), yes, ~yes, parts, 0.01, 1e-6, nobody)
+        parts, ones = np.zeros((len(slots), 2), np.float32), np.ones(len(slots))
+        distances = np.ones(len(slots), np.float32)
+        seen = Seen(slots, offsets, numbers, times, times, ones, yes, ~yes, parts, parts, distances, 0.01, 1e-6, nobody)
         told = self.absences.begin_block(seen.first) + self.absences.follow(seen, yes, Grouped.of(slots, times))
         self.bank.last_seen[slots] = times
         return told

@@ -66,6 +66,8 @@ def seen(slots: list[int], rates: list[float], times: list[float], start: int = 
         np.ones(n, np.bool_),
         of_rates <= RATE,
         parts,
+        parts,
+        np.ones(n, np.float32),
         RATE,
         1e-6,
         anomaly,
@@ -175,7 +177,7 @@ def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
     incidents, told, faulty, at = started(rules), list[Transition](), list[bool](), 0
     while at < n:
         size = pieces[at % len(pieces)]
-        some, within = incidents.follow(part(rows, slice(at, at + size)))
+        some, within, _ = incidents.follow(part(rows, slice(at, at + size)))
         told += some
         faulty += within.tolist()
         at += size
@@ -184,7 +186,7 @@ def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
     messages = sum(bool(rows.flagged[transition.position.offset]) for transition in told)
     assert incidents.suppressed.total() == int(rows.flagged.sum()) - messages
     whole = started(rules)
-    again, _ = whole.follow(rows)
+    again, *_ = whole.follow(rows)
     assert [t.shares.tobytes() for t in again] == [t.shares.tobytes() for t in told], "bits depend on the pieces"
     assert whole._bank.incidents.tobytes() == incidents._bank.incidents.tobytes()
 
@@ -198,7 +200,7 @@ def test_rows_that_give_no_message_are_counted_by_why() -> None:
 def test_rows_that_are_not_judged_change_nothing() -> None:
     incidents = started()
     rows = seen([0, 0, 1], [1e-3, 1e-9, 1e-9], [0.0, 1.0, 1.0])
-    told, faulty = incidents.follow(rows._replace(judged=np.array([True, False, False])))
+    told, faulty, _ = incidents.follow(rows._replace(judged=np.array([True, False, False])))
     assert [t.phase for t in told] == [Phase.OPEN]
     assert not faulty.any()
     assert told[0].severity is Severity.WARNING

@@ -137,6 +137,7 @@ def plain(transition: Transition, at: int) -> tuple[object, ...]:
     """Return all of a transition as values that can be compared; `at` rows were given before."""
     values = {name: getattr(transition, name) for name in Transition.__slots__}
     values["shares"] = transition.shares.tobytes()
+    values["region"] = None if transition.region is None else tuple(each.tobytes() for each in transition.region)
     if (anomaly := transition.anomaly) is not None:
         told = {name: getattr(anomaly, name) for name in Anomaly.__slots__}
         told |= {"row": at + anomaly.row, "expected": anomaly.expected.tobytes(), "parts": anomaly.parts.tobytes()}

@@ -33,7 +33,7 @@ class Watched:
         self.tried = threading.Semaphore(0)
         for name, number in (
             ("write_slots", len),
-            ("commit_alerts", lambda _entries, through, _block: through.offset),
+            ("commit_alerts", lambda _entries, through, *_: through.offset),
             ("commit_checkpoint", lambda checkpoint, *_: checkpoint.position.offset),
         ):
             monkeypatch.setattr(store, name, self._watch(getattr(store, name), name, number))

@@ -56,6 +56,16 @@ NAMES = [
     "loop_age_seconds",
     "store_free_bytes",
     "store_size_bytes",
+    "feedback_total{verdict}",
+    "rows_quarantined",
+    "promotions_total",
+    "refits_total{result}",
+    "refit_duration_seconds",
+    "model_age_seconds",
+    "entities_absent",
+    "entities_learning{mode}",
+    "config_last_reload_successful",
+    "config_last_reload_success_timestamp_seconds",
 ]
 
 
@@ -84,6 +94,7 @@ def test_every_promised_metric_is_there_under_its_attribute_with_its_labels(prom
             "anomaly_score": {"le"},
             "scoring_duration_seconds": {"le"},
             "checkpoint_duration_seconds": {"le"},
+            "refit_duration_seconds": {"le"},
             "build_info": {"version", "python"},
             "model_info": {"version"},
         }.get(name, set())

@@ -1,0 +1,69 @@
+"""`detector top`: the running daemons of a store, live: rate, lag, open incidents, the entities that are worst."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from detector.cli.live import DEFAULT_TIMEOUT, StoreFolder, Timeout, asked
+from detector.cli.options import DEFAULT_CONFIG, ConfigFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from detector.cli.top_view import Seen
+
+
+def top(
+    interval: Annotated[float, typer.Option(min=0.2, max=3600.0, metavar="SECONDS", help="Between two looks.")] = 2.0,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="So many looks; else until Ctrl-C.")] = None,
+    store: StoreFolder = None,
+    config: ConfigFile = DEFAULT_CONFIG,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+) -> None:
+    """Watch the running daemons: rate, lag, open incidents and the entities that are worst. Ctrl-C ends it.
+
+    On a terminal the picture is drawn anew; elsewhere each look is printed as plain lines.
+    """
+
+    def look() -> Seen:
+        from detector.cli.top_view import Seen  # noqa: PLC0415 - rich is slow to import
+
+        return Seen(
+            time.monotonic(), [each.result for each in asked("status", store=store, config=config, seconds=timeout)]
+        )
+
+    try:
+        _watch(_looks(look, interval, count))
+    except KeyboardInterrupt:
+        return
+
+
+def _looks(look: Callable[[], Seen], interval: float, count: int | None) -> Iterator[Seen]:
+    number = 0
+    while True:
+        yield look()
+        number += 1
+        if number == count:
+            return
+        time.sleep(interval)
+
+
+def _watch(looks: Iterator[Seen]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.live import Live  # noqa: PLC0415 - as above
+
+    from detector.cli.top_view import picture  # noqa: PLC0415 - as above
+
+    console, before = Console(highlight=False), None
+    if not console.is_terminal:
+        for seen in looks:
+            console.print(picture(seen, before))
+            before = seen
+        return
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        for seen in looks:
+            live.update(picture(seen, before), refresh=True)
+            before = seen
