@@ -165,8 +165,10 @@ def alone(shape: Shape, given: Stack, states: SlotStates) -> tuple[Stack, SlotSt
     last, nobody, n = shape.slots_of(small), shape.call_slots, small[1]
     assert given.blocks == 1
     assert (given.slot[0, n:] == nobody).all()
-    rows, slot, group, present, learns = (field[:1, :n] for field in given[:5])
-    slot, present = (np.where(field == nobody, last, field).astype(np.int32) for field in (slot, present))
+    slot, present = (
+        np.where(field[:1, :n] == nobody, last, field[:1, :n]).astype(np.int32) for field in (given.slot, given.present)
+    )
+    rows, group, learns = given.rows[:1, :n], given.group[:1, :n], given.learns[:1, :n]
     single = Stack(rows, slot, group, present, learns, given.time[:1], 1)
     return single, SlotStates(*(np.concatenate([array[:last], array[-1:]]) for array in states))
 
