@@ -147,13 +147,15 @@ class Notable:
 
     def _take(self, turns: list[Turned], hits: Int64, rows: Rows, tally: Tally, ended: dict[int, Ended]) -> None:
         """Keep rows of some turns, by their numbers among the new rows of all of them."""
-
-        def of_each(get: Callable[[Turned], NDArray[Any]]) -> NDArray[Any]:
-            return np.concatenate([get(turned) for turned in turns])[hits]
-
         starts = np.array([each.turn.start for each in turns])
         at = hits + starts[0]
         which = np.searchsorted(starts, at, side="right") - 1
+        some = np.split(at - starts[which], np.searchsorted(which, np.arange(1, len(turns))))
+
+        def of_each(get: Callable[[Turned], NDArray[Any]]) -> NDArray[Any]:
+            """Pick out turn by turn: whole arrays put together would be written to memory first."""
+            return np.concatenate([get(turned)[rows] for turned, rows in zip(turns, some, strict=True)])
+
         records = np.zeros(len(hits), self._type)
         records["offset"], records["row"], records["time"] = rows.offsets[at], rows.rows[at], rows.times[at]
         records["rate"], records["distance"] = tally.rates[at], tally.distance[at]
