@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from detector.errors import StoreDamagedError, StoreError, StoreFullError, StoreLockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BUSY_TIMEOUT = 5.0
@@ -61,37 +61,62 @@ class Connection:
     """One connection, meant for one thread at a time; `close` waits for a call that is under way.
 
     `turn` is shared by the connections of one file: writing threads queue up there, since SQLite's own busy handler
-    polls with growing sleeps. `autocheckpoint` is in pages of 4 KiB; 0 leaves moving the WAL to the others.
+    polls with growing sleeps. `autocheckpoint` is in pages of 4 KiB; 0 leaves moving the WAL to the others. Where there
+    is no room even to open the file StoreFullError says so, now or, of a `patient` one, from each call until there is.
+    `prepare` is called with the file once it is open.
     """
 
-    def __init__(self, file: Path, turn: threading.Lock, *, autocheckpoint: int = 0, cache_kib: int = 2048) -> None:
+    def __init__(  # noqa: PLR0913 - the settings of SQLite by their names
+        self,
+        file: Path,
+        turn: threading.Lock,
+        *,
+        autocheckpoint: int = 0,
+        cache_kib: int = 2048,
+        patient: bool = False,
+        prepare: Callable[[sqlite3.Connection], None] = lambda _: None,
+    ) -> None:
         self._file = file
         self._turn = turn
-        self._use = threading.Lock()
-        self._closed = False
-        with explained(file):
-            self._sqlite = sqlite3.connect(
-                file, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
-            )
-            try:
-                self._set_up(autocheckpoint, cache_kib)
-            except BaseException:
-                self._sqlite.close()
-                raise
-
-    def _set_up(self, autocheckpoint: int, cache_kib: int) -> None:
-        (mode,) = self._sqlite.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            message = f"{self._file}: SQLite offers no WAL here (it says {mode!r}): the store needs a local disk."
-            raise StoreError(message)
-        for setting in (
+        self._settings = (
             "synchronous = FULL",
             "temp_store = MEMORY",
             "secure_delete = OFF",
             f"cache_size = -{cache_kib}",
             f"wal_autocheckpoint = {autocheckpoint}",
-        ):
-            self._sqlite.execute(f"PRAGMA {setting}")
+        )
+        self._prepare = prepare
+        self._use = threading.Lock()
+        self._closed = False
+        self._opened: sqlite3.Connection | None = None
+        try:
+            with explained(file):
+                self._open()
+        except StoreFullError:
+            if not patient:
+                raise
+
+    def _open(self) -> sqlite3.Connection:
+        if self._opened is None:
+            sqlite = sqlite3.connect(
+                self._file, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=64
+            )
+            try:
+                self._set_up(sqlite)
+                self._prepare(sqlite)
+            except BaseException:
+                sqlite.close()
+                raise
+            self._opened = sqlite
+        return self._opened
+
+    def _set_up(self, sqlite: sqlite3.Connection) -> None:
+        (mode,) = sqlite.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            message = f"{self._file}: SQLite offers no WAL here (it says {mode!r}): the store needs a local disk."
+            raise StoreError(message)
+        for setting in self._settings:
+            sqlite.execute(f"PRAGMA {setting}")
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -108,7 +133,7 @@ class Connection:
     def version(self) -> int:
         """Return a number that changes when any other connection, of this process or another, has written the file."""
         with self._use, explained(self._file):
-            (version,) = self._sqlite.execute("PRAGMA data_version").fetchone()
+            (version,) = self._open().execute("PRAGMA data_version").fetchone()
         return int(version)
 
     def close(self) -> None:
@@ -116,19 +141,26 @@ class Connection:
         with self._use:
             self._closed = True
             with explained(self._file):
-                self._sqlite.close()
+                if self._opened is not None:
+                    self._opened.close()
 
     @contextlib.contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         if self._closed:
             message = f"{self._file}: the store was closed"
             raise StoreError(message)
-        with explained(self._file):
-            self._sqlite.execute(begin)
-            try:
-                yield self._sqlite
-                self._sqlite.execute("COMMIT")
-            except BaseException:
-                if self._sqlite.in_transaction:
-                    self._sqlite.execute("ROLLBACK")
-                raise
+        with explained(self._file), transaction(self._open(), begin) as sqlite:
+            yield sqlite
+
+
+@contextlib.contextmanager
+def transaction(sqlite: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
+    """Commit when the block ends; nothing is left of it where the block raises."""
+    sqlite.execute(begin)
+    try:
+        yield sqlite
+        sqlite.execute("COMMIT")
+    except BaseException:
+        if sqlite.in_transaction:
+            sqlite.execute("ROLLBACK")
+        raise

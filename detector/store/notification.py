@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from detector.errors import StoreError
 from detector.store import folder, outbox, schema, verdicts
-from detector.store.connection import Connection
+from detector.store.connection import Connection, transaction
 from detector.store.lock import FileLock
 from detector.types import Partition
 
@@ -107,7 +107,7 @@ class NotificationFile:
     """The file, opened or created; each thread takes a connection of its own.
 
     `keep_given_up` bounds the outbox entries that were given up; `now` is the clock that rows are stamped by. Raises
-    StoreFullError, StoreDamagedError, StoreNewerError, StoreLockedError, StoreError.
+    StoreDamagedError, StoreNewerError, StoreLockedError, StoreError.
     """
 
     def __init__(self, path: Path, *, keep_given_up: int, now: Callable[[], float] = time.time) -> None:
@@ -118,15 +118,19 @@ class NotificationFile:
         self._turn = threading.Lock()
         self._opened: list[Connection] = []
         try:
-            self._prepare(self.connect())
             self._delivery = self.connect()
         except BaseException:
             self.close()
             raise
 
     def connect(self) -> Connection:
-        """Return a connection for one thread; it is closed with the file."""
-        connection = Connection(self.file, self._turn, autocheckpoint=_AUTOCHECKPOINT)
+        """Return a connection for one thread; it is closed with the file.
+
+        Without room on the disk its calls raise StoreFullError until there is some.
+        """
+        connection = Connection(
+            self.file, self._turn, autocheckpoint=_AUTOCHECKPOINT, patient=True, prepare=self._prepare
+        )
         self._opened.append(connection)
         return connection
 
@@ -141,13 +145,14 @@ class NotificationFile:
         for connection in self._opened:
             connection.close()
 
-    def _prepare(self, connection: Connection) -> None:
-        with connection.writing() as sqlite:
-            if schema.is_empty(sqlite):  # asked inside the transaction: several workers may begin at once
-                schema.create_tables(sqlite, _TABLES, APPLICATION, FORMAT)
-            schema.check_format(sqlite, self.file, application=APPLICATION, newest=FORMAT)
-        with folder.explained(self.file):
-            folder.sync(self.file.parent)
+    def _prepare(self, sqlite: sqlite3.Connection) -> None:
+        if schema.is_empty(sqlite):
+            with transaction(sqlite, "BEGIN IMMEDIATE"):
+                if schema.is_empty(sqlite):  # of several workers that begin at once one was first
+                    schema.create_tables(sqlite, _TABLES, APPLICATION, FORMAT)
+            with folder.explained(self.file):
+                folder.sync(self.file.parent)
+        schema.check_format(sqlite, self.file, application=APPLICATION, newest=FORMAT)
 
     # --- its outbox, as `Delivery` takes it
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from detector.errors import StoreDamagedError, StoreError, StoreLockedError, StoreNewerError
+from detector.errors import StoreDamagedError, StoreError, StoreFullError, StoreLockedError, StoreNewerError
 from detector.store import incidents, inspect, outbox
 from detector.store.notification import NotificationFile, view
 from detector.types import Attempt, KnownIncident, OutboxEntry, Outcome, Partition, Phase, Reason, Severity
@@ -154,3 +154,15 @@ def test_a_check_of_the_store_looks_at_it_too(file: NotificationFile, tmp_path: 
     assert [problem.partition(": ")[0] for problem in problems] == [str(file.file)] * 2
     assert "checksum of incident" in problems[0]
     assert "checksum of outbox entry 1" in problems[1]
+
+
+def test_without_room_to_begin_it_says_so_at_each_call_until_there_is(tmp_path: Path) -> None:
+    """A folder stands where the file is to be: SQLite cannot open it, as on a disk that is full."""
+    in_the_way = tmp_path / "notification.sqlite"
+    in_the_way.mkdir()
+    with contextlib.closing(NotificationFile(tmp_path, keep_given_up=2)) as opened:
+        for _ in range(2):
+            with pytest.raises(StoreFullError, match="make room on its disk"):
+                opened.backlog()
+        in_the_way.rmdir()
+        assert opened.backlog() == {}
