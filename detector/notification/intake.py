@@ -107,6 +107,16 @@ class Intake:
         self._on_taken(any(told))
         return [Attempt(Outcome.DELIVERED, "ok") if isinstance(one, KnownIncident) else one for one in read]
 
+    def has_room_again(self) -> bool:
+        """Return whether alerts were refused for a sink that had too much waiting, and has no more."""
+        if self.waits_for is None:
+            return False
+        try:
+            with self._connection.reading() as sqlite:
+                return self._too_much(sqlite) is None
+        except DetectorError:
+            return False
+
     def close(self) -> None:
         """Leave the connection: it is closed with the file."""
 

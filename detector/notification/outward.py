@@ -91,7 +91,11 @@ class Outward:
         def left() -> float:
             return max(deadline - time.monotonic(), 0.0)
 
-        return self._inward.drain(left()) and self._notifier.settle(left()) and self._outward.drain(left())
+        while self._inward.drain(left()) and self._notifier.settle(left()) and self._outward.drain(left()):
+            if not self._intake.has_room_again():
+                return True
+            self._inward.resume()
+        return False
 
     def close(self, timeout: float) -> None:
         """Stop after the attempts under way and close the sinks; what is in flight then will be sent again."""
