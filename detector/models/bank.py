@@ -17,6 +17,8 @@ from detector.models.incident_state import state_of
 from detector.models.lending import blank
 from detector.models.pools import ClusterPool, RegionPool, SeedPool
 from detector.models.program import SlotStates
+from detector.models.relations_state import begun
+from detector.models.relations_state import state_of as relations_of
 from detector.models.shape import Frame, Shape
 from detector.types import Bool, Float32, Float64, Int32, Int64
 
@@ -35,8 +37,8 @@ class Bank:
                                                 weights, variances within the clusters, learning gate (0 = none)
     times           float64 [S, 1 + 2 C]    event times when the slot last learned, and each centroid first and last won
     sketches        float64 [S, 2, 3]       of smoothed scores, and of scores: 95 % quantile, mean excess, rows
-    smoothed        float64 [S, H (1 + D)]  for each of H half-lives the smoothed score (NaN = none yet), and each
-                                            feature's part of its square
+    smoothed        float64 [S, H V (1 + D)]  for each of H half-lives and V views the smoothed score (NaN = none yet),
+                                            and each feature's part of its square
     history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     first_seen      float64 [S]             the partition's event time at the slot's first row
     last_seen       float64 [S]             the partition's event time at the slot's last row
@@ -44,6 +46,8 @@ class Bank:
     awaited         float64 [S]             event time from which on it is absent; inf = never
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     incidents       records [S]             the slot's incident: `incident_state.state_of` names its fields
+    relations       records [S]             what is known of its features' relations, where that is kept at all:
+                                            `relations_state.state_of` names its fields
     rows_learned    int64   [S]
     kept_up         int64   [S]             number of the block before which the slot was last kept up
     seeds           int32   [S]             place of the slot's seed rows in the seed pool, -1 = none any more
@@ -55,9 +59,12 @@ class Bank:
     seen            bool    [S]             whether each of its features was seen, so that all have a mean
     """
 
-    def __init__(self, shape: Shape, seed_rows: int, *, smoothing: int = 0, history: int = 0) -> None:
+    def __init__(
+        self, shape: Shape, seed_rows: int, *, smoothing: int = 0, history: int = 0, relations: bool = False
+    ) -> None:
         self.shape = shape
         self.seed_rows = seed_rows
+        self.views = 2 if relations else 1
         self._fixed = np.dtype(
             [
                 ("awaited", np.float64),  # at the front, where the store finds it without reading a slot
@@ -65,7 +72,7 @@ class Bank:
                 ("traits", np.float32, (shape.traits,)),
                 ("times", np.float64, (shape.times,)),
                 ("sketches", np.float64, (2, 3)),
-                ("smoothed", np.float64, (smoothing * (1 + shape.features),)),
+                ("smoothed", np.float64, (smoothing * self.views * (1 + shape.features),)),
                 ("history", np.float64, (history,)),
                 ("first_seen", np.float64),
                 ("pause", np.float64),
@@ -74,9 +81,13 @@ class Bank:
                 ("incident", state_of(shape.features)),
                 ("rows_learned", np.int64),
                 ("kept_up", np.int64),
+                *([("relations", relations_of(shape.features))] if relations else []),
             ]
         )
         self._slots = np.zeros(0, self._fixed)
+        self._new = np.zeros(1, self._fixed)
+        if relations:
+            self._new["relations"] = begun(shape.features)
         self.seeds = np.full(0, -1, np.int32)
         self.quarantined = np.full(0, -1, np.int32)
         self.regions = np.full(0, -1, np.int32)
@@ -121,7 +132,7 @@ class Bank:
 
     @property
     def smoothed(self) -> Float64:
-        """For each half-life the smoothed score, and each feature's part of its square [S, H (1 + D)]."""
+        """For each half-life and view the smoothed score, and each feature's part of its square [S, H V (1 + D)]."""
         return self._slots["smoothed"]
 
     @property
@@ -153,6 +164,11 @@ class Bank:
     def incidents(self) -> NDArray[np.void]:
         """What the slot keeps of its incident [S], as records."""
         return self._slots["incident"]
+
+    @property
+    def relations(self) -> NDArray[np.void]:
+        """What is known of the relations of the slot's features [S], as records; only where that is kept."""
+        return self._slots["relations"]
 
     @property
     def since(self) -> Float64:
@@ -230,7 +246,7 @@ class Bank:
     def clear(self, slots: Int64 | Int32) -> None:
         """Make those slots new ones."""
         self.vacate(slots)
-        self._slots[slots] = np.zeros(1, self._fixed)
+        self._slots[slots] = self._new
         self.means[slots] = np.nan
         self.smoothed[slots] = np.nan
         self.history[slots] = np.nan

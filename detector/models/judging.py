@@ -1,7 +1,7 @@
 """Judging: from the distances of a turn to smoothed scores and rates, and what at block boundaries follows from them.
 
-d -> s = mean of the members' d (the program's distance) -> without what filters leave out -> e = causal mean over the
-slot's rows -> rate of e. The
+d -> s = mean of the members' d (the program's distance) -> without what filters leave out -> or the distance from what
+its other features foretell, where that is the more surprising -> e = causal mean over the slot's rows -> rate of e. The
 references and the slots' sketches learn what may count as normal; the learning gate goes by s, alerts go by e.
 """
 
@@ -20,12 +20,18 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import exceeded, followed, scaled
 from detector.models.filtering import Filters, filtered
+from detector.models.incidents import Rules
 from detector.models.known import Known
 from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED, Anomaly
 from detector.models.reference import Placed, Reference
+from detector.models.relations import Relations
+from detector.models.relations_state import Related
+from detector.models.shape import relates, rules_of
+from detector.models.spells import FAR, hold
 from detector.models.stacking import Turn, distinct
+from detector.models.view import View, either
 from detector.types import Bool, Float32, Float64, Int64
 
 _GATED = 1e-3
@@ -47,11 +53,12 @@ class Scored(NamedTuple):
 
     turn        its place in the stack, and `of` what the program said of the stack
     distance    float32 [n]     NaN where not scored
-    smoothed    float64 [n]     the same, without what filters leave out, and smoothed where that is asked for
-    shares      float32 [n, D]  features' parts of it; what they are parts of is theirs alone, the ratio counts
-    expected    float32 [n, D]  coordinates of what explains it: a centroid, or a region that is approved
-    spared      int64   [n]     why it is less than the distance: a place among `known`, -2 = filters, -1 = it is not;
-                                None where nothing of the kind is in force
+    views       of the rows: by that distance and, where they are kept, by relations; without what filters leave out,
+                and smoothed where that is asked for
+    spared      int64   [n]     why the first view sees less than the distance: a place among `known`, -2 = filters,
+                                -1 = it does not; None where nothing of the kind is in force
+    related     what the relations say of all rows of the block, where they are kept
+    seen        the view that is the more surprised by each row, its distance in the units of the first
     at          places on the reference's scale
     rates       float64 [n]     UNSCORED where not scored
     warm        bool    [n]     whether the slot knows enough for its scores to count
@@ -61,10 +68,10 @@ class Scored(NamedTuple):
     turn: int
     of: StackScores
     distance: Float32
-    smoothed: Float64
-    shares: Float32
-    expected: Float32
+    views: list[View]
     spared: Int64 | None
+    related: Related | None
+    seen: View
     at: Placed
     rates: Float64
     warm: Bool
@@ -86,8 +93,8 @@ class Scored(NamedTuple):
             block=block,
             centroid=int(self.of.centroid[self.turn, at]),
             observed=observed,
-            expected=self.expected[at],
-            parts=self.shares[at],
+            expected=self.seen.expected[at],
+            parts=self.seen.parts[at],
         )
 
 
@@ -97,7 +104,7 @@ class Judging:
     alphas         float64 [H] weights of a new score where scores are smoothed, else none
     reference      of smoothed scores: what alerts go by
     gating         of scores: what the learning gate goes by
-    open_smoothed  float64 [n] smoothed scores of the open block's rows
+    open_smoothed  float64 [n, V] smoothed scores of the open block's rows, of each view
     rate           the share of normal rows that may be flagged, from the last boundary on
     marks          float64 [3] what learning gates go by, on the references' scale, as of the last upkeep: `gating`'s
                    quantile of rate 1e-3 and its alert threshold, and the alert threshold of `reference`; inf = unknown
@@ -109,9 +116,11 @@ class Judging:
         self._detection = detection
         self.alphas = smoothing_of(detection)
         self._filters = Filters.of(detection.events)
+        self._relations = Relations(bank.shape.features, rules_of(detection)) if relates(detection) else None
         self.reference = Reference(detection.alerting.reference)
         self.gating = Reference(detection.alerting.reference)
-        self.open_smoothed = np.zeros(0)
+        self._nothing = np.zeros((0, bank.views))
+        self.open_smoothed = self._nothing
         self.marks = np.full(3, np.inf)
         self.rate = 1.0
 
@@ -125,11 +134,13 @@ class Judging:
             self._filters, self.reference = Filters.of(detection.events), Reference(detection.alerting.reference)
         self._detection = detection
         self.alphas = smoothing_of(detection)
+        if self._relations is not None:
+            self._relations.rules = rules_of(detection)
         self.reference.half_life = self.gating.half_life = detection.alerting.reference
 
     def restore(self, smoothed: Float64, reference: Float64, gating: Float64, marks: Float64) -> None:
         """Take up what a checkpoint holds: `open_smoothed`, the counts of the references, and `marks`."""
-        self.open_smoothed, self.marks = smoothed, marks
+        self.open_smoothed, self.marks = smoothed.reshape(-1, self._bank.views), marks
         self.reference.restore(reference)
         self.gating.restore(gating)
 
@@ -139,14 +150,25 @@ class Judging:
         n = len(slots)
         distance = np.where(usable, scores.distance[t, :n], np.float32(np.nan))
         smoothed, shares, expected, spared = self._counted(turn, distance, scores.parts[t, :n], scores.expected[t, :n])
+        views, related = [View(smoothed, shares, expected)], None
+        if self._relations is not None:
+            related = self._relations.judge(self._bank.relations, turn.block)
+            view = related.view(turn.first, usable if spared is None else usable & (spared < 0))
+            rows = turn.block.rows[turn.first :]
+            views.append(view if self._filters is None else view.filtered(self._filters, rows))
         if len(self.alphas):
-            smoothed, shares = self._smooth(turn, smoothed, shares)
-        at = scaled(smoothed, self._bank.sketches[slots, 0])
+            views = self._smooth(turn, views)
+        seen, sketches = views[0], self._bank.sketches[slots, 0]
+        if self._relations is not None:
+            states = self._bank.relations
+            counts = self._relations.count(states, slots)
+            seen = either(seen, views[1], sketches, states["sketch"][slots], counts)
+        at = scaled(seen.distance, sketches)
         rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
         known = self._bank.rows_learned[slots] >= self._detection.model.warm_up
         warm = usable & known & ~self._bank.unseeded(slots)
         least = self.reference.least_rate
-        return Scored(t, scores, distance, smoothed, shares, expected, spared, at, rates, warm, least)
+        return Scored(t, scores, distance, views, spared, related, seen, at, rates, warm, least)
 
     def _counted(
         self, turn: Turn, distance: Float32, shares: Float32, expected: Float32
@@ -162,31 +184,28 @@ class Judging:
             spared = np.where(less, FILTERED, -1) if spared is None else np.where(less & (spared < 0), FILTERED, spared)
         return smoothed, shares, expected, spared
 
-    def _smooth(self, turn: Turn, distance: Float64, parts: Float32) -> tuple[Float64, Float32]:
+    def _smooth(self, turn: Turn, views: list[View]) -> list[View]:
         """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.
 
         Shares are those of the smoothed squares: each row counts by how far out it is. (Smoothed shares would let a row
         that is hardly out of place count as much as one that is far out; shares weighted by distance named the three
         features to blame in 92 % of the cases, these in 98 %.) Those of rows scored before are not kept: nobody asks.
         """
-        before = turn.scored - turn.first
-        new = before + np.flatnonzero(~np.isnan(distance[before:]))
-        squares = np.maximum(parts[new].sum(1, keepdims=True), np.float32(1e-30))
-        values = np.concatenate([distance[new, None], distance[new, None] ** 2 * (parts[new] / squares)], 1)
+        before, width = turn.scored - turn.first, 1 + self._bank.shape.features
+        new = before + np.flatnonzero(~np.isnan(views[0].distance[before:]))
+        values = np.concatenate([view.to_smooth(new) for view in views], 1)
         after = smooth_by_all(values, turn.block.slots[turn.first + new], self._bank.smoothed, self.alphas)
-        smoothed = np.full(len(distance), np.nan)
-        smoothed[:before] = self.open_smoothed[:before]
-        smoothed[new] = after[:, 0]
-        shares = parts.copy()
-        shares[new] = after[:, 1:]
-        return smoothed, shares
+        return [
+            view.smoothed(self.open_smoothed[:before, v], new, after[:, v * width : (v + 1) * width])
+            for v, view in enumerate(views)
+        ]
 
     def drifting(self, turn: Turn, scored: Scored, times: Float64, by_slot: Grouped) -> Float64:
         """Return since when the slot of each new row of a turn drifts [n], by the rows' event times [n]; NaN = not.
 
         `by_slot` groups the rows that have a slot.
         """
-        slots, score = turn.block.slots[turn.scored :], scored.smoothed[turn.scored - turn.first :]
+        slots, score = turn.block.slots[turn.scored :], scored.seen.distance[turn.scored - turn.first :]
         high = score > self._bank.sketches[slots, 0, 0]
         seen = ~np.isnan(score)
         if seen.all():
@@ -198,11 +217,12 @@ class Judging:
     @property
     def _apart(self) -> bool:
         """Whether scores that the gate goes by have a reference of their own: else they are those of alerts."""
-        return len(self.alphas) > 0 or self._filters is not None or self._detection.model.gate is not None
+        asked = len(self.alphas) > 0 or self._filters is not None or self._detection.model.gate is not None
+        return asked or self._relations is not None
 
     def keep(self, scored: Scored) -> None:
         """Keep the smoothed scores of an open block's new rows."""
-        self.open_smoothed = np.concatenate([self.open_smoothed, scored.smoothed])
+        self.open_smoothed = np.concatenate([self.open_smoothed, np.stack([view.distance for view in scored.views], 1)])
 
     def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, faulty: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
@@ -214,15 +234,36 @@ class Judging:
         """
         least = max(_OUTLYING * self.rate, _LEAST_COUNTED, scored.least_rate)
         normal = able & ~faulty & (scored.rates > least) & (scored.rates <= 1.0)
-        self.reference.learn(scored.at.bins[normal & scored.warm])
+        self.reference.learn(self._let_in(block, scored, normal & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
-        self._follow(0, block, scored.smoothed, normal & seeded)
+        self._follow(0, block, scored.views[0].distance, normal & seeded)
         if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
             warm = counted & scored.warm
             self.gating.learn(scaled(distance[warm], self._bank.sketches[block.slots[warm], 1]).bins)
             self._follow(1, block, distance, counted & seeded)
-        self.open_smoothed = np.zeros(0)
+        if self._relations is not None and scored.related is not None:
+            states, distance = self._bank.relations, scored.views[1].distance
+            unusual = faulty | (scored.rates <= self.rate)
+            promoted = self._relations.learn(states, block, scored.related, able=able, learned=learned, unusual=unusual)
+            self._relations.follow(states, block.slots, np.where(counted | promoted, distance, np.nan))
+        self.open_smoothed = self._nothing
+
+    def _let_in(self, block: Block, scored: Scored, counted: Bool, judged: Bool) -> Int64:
+        """Return the bins that the reference learns of a block; with relations, not those that a fault begins with."""
+        if self._relations is None:
+            return scored.at.bins[counted]
+        broken = scored.seen.distance > scored.views[0].distance
+        at_once, ended = hold(
+            self._bank.relations["spell"],
+            block.slots,
+            scored.at.bins,
+            far=broken & (scored.at.values >= FAR),
+            counted=counted,
+            judged=judged,
+            longest=int(Rules.of(self._detection).fault_count),
+        )
+        return np.concatenate([scored.at.bins[at_once], np.array(ended, np.int64)])
 
     def alone(self, distance: Float32, sketches: Float64) -> Float64:
         """Return the rates of distances [n] each for itself, by the sketches of their slots [n, 2, 3]: no smoothing."""

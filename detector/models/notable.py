@@ -162,8 +162,8 @@ class Notable:
         records["observed"] = tally.observed[at]
         records["flagged"], records["since"] = of_each(lambda each: each.flagged), of_each(lambda each: each.since)
         records["warm"] = of_each(lambda each: each.scored.warm[each.new])
-        records["expected"] = of_each(lambda each: each.scored.expected[each.new])
-        records["parts"] = of_each(lambda each: each.scored.shares[each.new])
+        records["expected"] = of_each(lambda each: each.scored.seen.expected[each.new])
+        records["parts"] = of_each(lambda each: each.scored.seen.parts[each.new])
         for name in ("threshold", "ready", "version", "number"):
             values = np.array([getattr(each, name) for each in turns])
             records["block" if name == "number" else name] = values[which]

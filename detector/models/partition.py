@@ -34,11 +34,11 @@ from detector.models.learning import FREEZE, MODES, Learning
 from detector.models.notable import Ended, Notable, Turned
 from detector.models.planting import Planting
 from detector.models.program import Program, Stack
-from detector.models.progress import UNSCORED, Anomaly, Progress, Tally
+from detector.models.progress import UNSCORED, Anomaly, Progress, Tally, Transition
 from detector.models.quarantine import Quarantine
 from detector.models.reference import Reference
 from detector.models.said import Said
-from detector.models.shape import SMALL, STACK, Shape, form, rules_of, seed_rows, shape_of
+from detector.models.shape import SMALL, STACK, Shape, form, relates, rules_of, seed_rows, shape_of
 from detector.models.slots import NOWHERE, WHOLE, Slots
 from detector.models.stacking import SeedCount, Turn, assemble, distinct
 from detector.models.upkeep import Upkeep
@@ -333,7 +333,7 @@ class PartitionModel:
         new, here = slice(before, None), slice(turn.start, turn.end)
         rates, slots = scored.rates[new], turn.block.slots[turn.scored :]
         tally.distance[here], tally.rates[here] = scored.distance[new], rates
-        tally.smoothed[here], tally.common[here] = scored.smoothed[new], scored.at.values[new]
+        tally.smoothed[here], tally.common[here] = scored.seen.distance[new], scored.at.values[new]
         if not len(rates):
             return
         rate, alerting = self.budget.rate, self.detection.alerting
@@ -364,7 +364,7 @@ class PartitionModel:
             rates,
             judged,
             flagged,
-            scored.shares[new],
+            scored.seen.parts[new],
             turn.block.rows[turn.scored :],
             scored.distance[new],
             rate,
@@ -398,7 +398,16 @@ class PartitionModel:
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
         self._faulty = np.concatenate([self._faulty, faulty])
         opened = sum(happened.phase is Phase.OPEN for happened in transitions)
-        self.budget.saw(exceedances=int((flagged & ~faulty).sum()), incidents=opened, entities=fresh)
+        self.budget.saw(exceedances=self._by_chance(transitions), incidents=opened, entities=fresh)
+
+    def _by_chance(self, transitions: Sequence[Transition]) -> int:
+        """Count the anomalous rows of the incidents that are over, one of each that was no chance.
+
+        How many rows an incident has by chance is what a budget goes by: those of faults would multiply the rate.
+        """
+        most = self.incidents.rules.fault_count + 1
+        counts = [happened.count for happened in transitions if happened.phase is Phase.RESOLVE]
+        return sum(count if count <= most else 1 for count in counts)
 
     def _alone(self, turn: Turn, scored: Scored) -> Float64 | None:
         """Return the rates that the turn's new rows [n] would have but for what spared some, if anything did."""
@@ -521,7 +530,8 @@ class PartitionModel:
         rules, alphas = rules_of(detection), smoothing_of(detection)
         self._transforms = Transforms(detection.events)
         history = self._transforms.width
-        self.bank = Bank(self.shape, seed_rows(detection), smoothing=len(alphas), history=history)
+        seeds, relations = seed_rows(detection), relates(detection)
+        self.bank = Bank(self.shape, seeds, smoothing=len(alphas), history=history, relations=relations)
         self.slots = Slots(self.bank, detection.entities.limit, self._load, self.learning.mode_of)
         self.known = Known(self.slots, column_names(detection.events), known)
         self.judging = Judging(self.bank, detection, self.known)

@@ -116,7 +116,7 @@ class Planting:
         count, rows = distances.shape
         state = np.full((count, len(self.alphas)), np.nan)
         smoothed = smooth_by_all(distances.reshape(-1, 1), np.repeat(np.arange(count), rows), state, self.alphas)
-        self._bank.smoothed[slots, :: 1 + self._bank.shape.features] = state
+        self._bank.smoothed[slots, :: self._bank.views * (1 + self._bank.shape.features)] = state
         return smoothed.reshape(count, rows)
 
     def _plant(self, slots: Int64, own: slice, seeds: Seeds) -> None:

@@ -18,6 +18,8 @@ Frame = tuple[int, int]
 _CALL_CELLS = 1 << 17
 """Centroid values that one call may carry, at most: beyond, copying them costs more than longer stacks save."""
 _CALL_SLOTS = 4096
+_RELATED, _RELATED_KEYED = 64, 32
+"""Features up to which relations are kept where that is left to the detector: of entities there may be many."""
 _MEMBERS = 5
 """Members of a slot that is a whole partition; an entity has one, so that a million of them fit."""
 
@@ -113,6 +115,14 @@ def shape_of(detection: Detection) -> Shape:
     return Shape(columns_of(events), model.centroids, detection.blocks.rows, keyed=keyed, members=members)
 
 
+def relates(detection: Detection) -> bool:
+    """Return whether the relations of a slot's features are kept."""
+    relations = detection.model.relations
+    if relations != "auto":
+        return relations
+    return columns_of(detection.events) <= (_RELATED_KEYED if detection.events.entity is not None else _RELATED)
+
+
 def seed_rows(detection: Detection) -> int:
     """Return how many rows a slot's centroids are seeded from: few with entities, so that a million of them fit."""
     model = detection.model
@@ -131,4 +141,4 @@ def form(detection: Detection) -> tuple[object, ...]:
     shape = shape_of(detection)
     smoothed = len(detection.model.smoothing or ())
     sizes = shape.centroids, shape.members, seed_rows(detection)
-    return features, tuple(events.cycles), events.entity, *sizes, smoothed
+    return features, tuple(events.cycles), events.entity, *sizes, smoothed, relates(detection)

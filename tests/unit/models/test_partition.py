@@ -33,6 +33,7 @@ smooth = partial(hosts, alerting=LOOSE, members=2, mass=0.8, promote_count=5, pr
 METRICS = smooth(
     smoothing=[1.0, 4.0], gate=1.0, absence=Absence(known_for=60.0, factor=1.0, at_least=15.0, give_up=30.0)
 )
+RELATED = smooth(smoothing=[1.0, 4.0], gate=1.0, relations=True)
 PATIENT = hosts(
     alerting=LENIENT, incidents={"open_after": {"rows": 2, "of": 4}, "resolve_after": 10.0, "no_data_after": None}
 )
@@ -104,6 +105,8 @@ CASES = {
     "plain": (KEYED, ()),
     "controlled": (KEYED, CONTROLS),
     "metrics": (METRICS, ()),
+    "related": (RELATED, tuple(c for c in SAID if c.kind is ControlKind.LEARNING)),
+    "related from then on": (METRICS, (configuration(20, smooth(gate=1.0, relations=True)),)),
     "patient": (PATIENT, ()),
     "told what to learn": (KEYED, SAID),
     "metrics told what to learn": (METRICS, tuple(c for c in SAID if c.kind is ControlKind.LEARNING)),
@@ -150,13 +153,16 @@ def follow(case: str, size: Callable[[], int], between: Callable[[PartitionModel
     """Feed the log in pieces, with something done after each; upkeep and gates come early enough to act."""
     store, told, given, at = DictStore(), Told(), log(), 0
     first, controls = CASES[case]
-    model = store.model(first)
-    model.control(controls)
     idle = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("detector.models.partition._UPKEEP", 8)
         patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
         patch.setattr("detector.models.judging._GATED", 0.2)
+        patch.setattr("detector.models.relations._FIRST", 16)
+        patch.setattr("detector.models.relations._FIRST_A_FEATURE", 2)
+        patch.setattr("detector.models.relations._ENOUGH", 10.0)
+        model = store.model(first)
+        model.control(controls)
         while at < ROWS:
             progress = model.advance(given[at : at + size()])
             told.distance.append(progress.distance.tobytes())
@@ -246,6 +252,16 @@ def test_the_log_fills_quarantines_and_one_is_promoted() -> None:
     assert model.quarantine.rows > 0
     assert np.isfinite(bank.smoothed[resident]).all(1).any()
     assert model.changes["promotions"] > 0
+
+
+def test_the_log_is_judged_by_relations_too() -> None:
+    model = undisturbed("related").model
+    assert model is not None
+    states = model.bank.relations[model.slots.resident_slots()]
+    assert (states["scale"] > 0).all(1).any()
+    assert (states["sketch"][:, 2] > 10).any()
+    assert (states["unusual"] > 0).any()
+    assert undisturbed("related").smoothed != undisturbed("metrics").smoothed
 
 
 def learned(detection: Detection, n: int = 400, seed: int = 2) -> tuple[PartitionModel, DictStore]:
