@@ -22,6 +22,10 @@ def demo(  # noqa: PLR0913 - the options of a command
     seconds: Annotated[float | None, typer.Option(min=0.0, help="End by itself after so long; else Ctrl-C.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="With --fleet: the simulation's seed.")] = 0,
     hosts: Annotated[int, typer.Option(min=1, help="With --fleet: number of hosts.")] = 50,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="With --fleet: a setting, as model.relations=auto."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --fleet: results as JSON on the last line.")] = False,
     produce: Annotated[
         str | None,
@@ -46,6 +50,9 @@ def demo(  # noqa: PLR0913 - the options of a command
     if not fleet and produce is not None:
         message = "--produce goes with --fleet"
         raise typer.BadParameter(message)
+    if given and (not fleet or produce is not None):
+        message = "--set goes with --fleet, and not with --produce"
+        raise typer.BadParameter(message)
     if produce is None and speed != _SPEED:
         message = "--speed goes with --fleet --produce TOPIC"
         raise typer.BadParameter(message)
@@ -56,8 +63,11 @@ def demo(  # noqa: PLR0913 - the options of a command
 
         kafka = load(config).kafka
         raise typer.Exit(demo_produce.run(produce, kafka, seed=seed, hosts=hosts, speed=speed, seconds=seconds))
+    from detector.quality import presets  # noqa: PLC0415 - it imports NumPy
+
+    settings = presets.settings(given or [])
     from detector.cli import demo_run  # noqa: PLC0415 - it imports TensorFlow
 
     if fleet:
-        raise typer.Exit(demo_run.run_fleet(seed=seed, hosts=hosts, seconds=seconds, as_json=as_json))
+        raise typer.Exit(demo_run.run_fleet(settings, seed=seed, hosts=hosts, seconds=seconds, as_json=as_json))
     raise typer.Exit(demo_run.run_computer(seconds))

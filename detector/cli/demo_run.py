@@ -23,6 +23,7 @@ from detector.config.sections import Config, Events, Log
 from detector.observing import Observing
 from detector.pipeline import Observer
 from detector.protocols import Source
+from detector.quality.presets import Settings
 from detector.service import Signals
 from detector.sources import computer, fleet, readings
 from detector.sources.simulated_faults import UNITS as FLEET_UNITS
@@ -53,13 +54,15 @@ def run_computer(seconds: float | None) -> int:
     return 0
 
 
-def run_fleet(*, seed: int, hosts: int, seconds: float | None, as_json: bool) -> int:
-    """Replay a simulated fleet and grade what was received."""
+def run_fleet(settings: Settings, *, seed: int, hosts: int, seconds: float | None, as_json: bool) -> int:
+    """Replay a simulated fleet, with settings before the preset's, and grade what was received."""
     simulated = simulate(seed, hosts=hosts)
     console = Console(stderr=as_json)
     subject = Subject(f"a simulated fleet of {hosts} hosts", FLEET_UNITS, "%a %H:%M", UTC)
     started = time.monotonic()
-    with _demo(subject, console, _FLEET_SETTINGS, fleet.events_section(), fleet.FleetSource(simulated)) as demo:
+    with _demo(
+        subject, console, {**_FLEET_SETTINGS, **settings}, fleet.events_section(), fleet.FleetSource(simulated)
+    ) as demo:
         demo.run(seconds)
         elapsed = time.monotonic() - started
         demo.daemon.ownership.settle()

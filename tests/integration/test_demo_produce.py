@@ -53,6 +53,8 @@ def test_a_fleet_is_written_that_the_shipped_configuration_reads(broker: Cluster
         (["--produce", "t"], "--produce goes with --fleet"),
         (["--fleet", "--json", "--produce", "t"], "--json goes with --fleet, and not with --produce"),
         (["--fleet", "--speed", "2"], "--speed goes with --fleet --produce TOPIC"),
+        (["--set", "model.mass=1"], "--set goes with --fleet, and not with --produce"),
+        (["--fleet", "--set", "model.relations=perhaps"], "--set model.relations=perhaps: Input should be 'auto'"),
     ],
 )
 def test_what_cannot_be_produced_is_told(arguments: list[str], said: str) -> None:
