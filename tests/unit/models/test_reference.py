@@ -55,8 +55,9 @@ def score(reference: Reference, *distances: float) -> list[float]:
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_the_rate_is_the_true_one(name: str, seed: int) -> None:
     reference = learned(common(name, draw(name, 100_000, seed)))
-    # In the bulk a bin counts whole; it is up to a ninth of the mean excess wide, which is 0.05 decades.
-    for rate, decades in ((0.3, 0.05), (1e-1, 0.05), (1e-2, 0.05), (1e-3, 0.15), (1e-4, 0.4)):
+    # What is counted counts by whole bins: they are up to a ninth of the mean excess wide in the bulk, which is 0.05
+    # decades, and wider further out.
+    for rate, decades in ((0.3, 0.05), (1e-1, 0.05), (1e-2, 0.08), (1e-3, 0.15), (1e-4, 0.4)):
         at = float(common(name, np.array([quantile(name, rate)]))[0])
         assert score(reference, at) == pytest.approx([-np.log10(rate)], abs=decades)
 
