@@ -145,9 +145,11 @@ class Line:
         return self.disabled or self._clock.monotonic() < self.paused_until
 
     def resume(self) -> None:
-        """Leave the receiver alone no longer."""
+        """Leave the receiver alone no longer: all that waits is tried, due or not."""
         self.disabled = False
         self.paused_until = -math.inf
+        self.failed_rounds = 0
+        self.catching_up = True
 
     def give(self, items: Sequence[Item]) -> None:
         """Start a round; the one before must be done."""

@@ -108,14 +108,15 @@ class Intake:
         return [Attempt(Outcome.DELIVERED, "ok") if isinstance(one, KnownIncident) else one for one in read]
 
     def has_room_again(self) -> bool:
-        """Return whether alerts were refused for a sink that had too much waiting, and has no more."""
+        """Return whether alerts were refused for a sink that had too much waiting, and has no more; told once."""
         if self.waits_for is None:
             return False
         try:
             with self._connection.reading() as sqlite:
-                return self._too_much(sqlite) is None
+                self.waits_for = self._too_much(sqlite)
         except DetectorError:
             return False
+        return self.waits_for is None
 
     def close(self) -> None:
         """Leave the connection: it is closed with the file."""
