@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from detector.store.told import Looked
     from detector.types import Partition
 
-_PLACE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d+)/(?P<offset>\d+)(/(?P<row>\d+))?")
+_PLACE = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d{1,10})/(?P<offset>\d{1,18})(/(?P<row>\d{1,10}))?", re.ASCII)
 
 
 def explain(
@@ -33,7 +33,7 @@ def explain(
     """Tell why an event paged, or why not: its score, its features, what became of it, and who was told.
 
     Events with a score of 2 or more are kept (store.keep_events), in the store's files: they are read whether or not a
-    daemon runs, which writes them with each alert and each checkpoint. Exits 1 where nothing is known of the event.
+    daemon runs, which writes them with each alert and each checkpoint. Exits 2 where nothing is known of the event.
     """
     from detector.store import told  # noqa: PLC0415 - `--help` needs no store
     from detector.types import Partition  # noqa: PLC0415 - as above

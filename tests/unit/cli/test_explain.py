@@ -142,6 +142,7 @@ def test_an_event_is_told_as_people_read_it(explained: Explained) -> None:
     ("place", "why", "code"),
     [
         ("readings/3", "expected TOPIC/PARTITION/OFFSET", 2),
+        ("readings/3/99999999999999999999", "expected TOPIC/PARTITION/OFFSET", 2),
         ("readings/4/7", "holds no store of readings/4", 3),
         ("readings/3/99999999", "not read yet, or since the last checkpoint", 2),
         ("readings/3/5", "no event of it is kept: its score was under 2", 2),
