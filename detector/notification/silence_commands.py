@@ -91,12 +91,12 @@ def _judged(payload: dict[str, Any], now: float) -> Silence:
         raise CommandError(message)
     starts = now if starts is None else starts
     ends = until if until is not None else starts + (seconds or 0.0)
+    if max(starts, ends) - now > _LONGEST:
+        message = "silence: it would begin or end in more than ten years; for good, use a route instead"
+        raise CommandError(message)
     if ends <= max(starts, now):
         begins = "now" if starts <= now else _iso(starts)
         message = f"silence: it would be over at {_iso(ends)}, before it begins ({begins})"
-        raise CommandError(message)
-    if ends - now > _LONGEST:
-        message = f"silence: it would end at {_iso(ends)}, in more than ten years; for good, use a route instead"
         raise CommandError(message)
     return Silence(
         id=secrets.token_hex(_ID_BYTES),
@@ -135,7 +135,7 @@ def _number(payload: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-        message = f"silence: `{name}` is no time"
+        message = f"silence: `{name}` is no time: expected more than 0 seconds"
         raise CommandError(message)
     return float(value)
 

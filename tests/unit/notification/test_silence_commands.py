@@ -107,6 +107,8 @@ def test_there_are_so_many_at_most(commands: SilenceCommands, monkeypatch: pytes
         ),
         ({"from": 1_700_000_000}, "it would be over at 2023-11-14T22:14:20Z, before it begins (now)"),
         ({"seconds": 4e8}, "in more than ten years"),
+        ({"seconds": 1e15}, "in more than ten years"),
+        ({"from": 1e15}, "in more than ten years"),
         ({"seconds": -1}, "`seconds` is no time"),
         ({"from": "now"}, "`from` is no time"),
         ({"seconds": True}, "`seconds` is no time"),
