@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 _DEFAULT_SPAN = 30 * 86400.0
 """Seconds of event time for which a pattern is approved where nothing else is said: a blind spot must not outlive its
 reason; what is normal for good is learned within that time."""
+_NEVER = 253_370_764_800.0
+"""The year 9999 in epoch seconds: who means for good says so."""
 _IN_FORCE = 256
 """Verdicts that may be in force in one partition: each is held against the rows that it concerns."""
 _LEAST_ID = 6
@@ -225,8 +227,8 @@ def _until(payload: dict[str, Any], owned: Owned, verdict: str) -> float | None:
     if until is None and span is None and not payload.get("forever") and verdict == NORMAL:
         span = _DEFAULT_SPAN
     end = until if until is not None else None if span is None else time + span
-    if end is not None and not time < end < math.inf:
-        message = "feedback: `until` must lie behind the partition's event time"
+    if end is not None and not time < end < _NEVER:
+        message = "feedback: `until` must lie behind the partition's event time, and before the year 9999"
         raise CommandError(message)
     return end
 

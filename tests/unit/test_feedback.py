@@ -127,6 +127,7 @@ def test_what_cannot_be_said_is_refused_with_the_reason(scene: Scene) -> None:
         ({"entity": "c"}, "knows no entity 'c'"),
         ({"by": ""}, "expected 'by'"),
         ({"until": float(EPOCH)}, "must lie behind the partition's event time"),
+        ({"span": 1e14}, "before the year 9999"),
     ):
         with pytest.raises(CommandError, match=why):
             scene.feedback.give({"incident": number, "verdict": "normal", "by": "ada"} | wrong)
