@@ -11,6 +11,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Network = IPv4Network | IPv6Network
 
+_NAT64 = IPv6Network("64:ff9b::/96")
+_INSIDE = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
+"""What Python may call global and is not: IPv4-compatible addresses, a site's own NAT64, and site-local ones."""
+
 
 class TargetNotAllowedError(Exception):
     """Every address of a target is refused; the text says which, and what to do."""
@@ -35,13 +39,15 @@ def allowed_address(host: str, addresses: Sequence[str], allowed: Sequence[Netwo
 
 def _allowed(text: str, allowed: Sequence[Network]) -> bool:
     address = _plain(ip_address(text.partition("%")[0]))
-    if address.is_global and not address.is_multicast:
+    if address.is_global and not address.is_multicast and not any(address in network for network in _INSIDE):
         return True
     return any(address.version == network.version and address in network for network in allowed)
 
 
 def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """Return the IPv4 address that an IPv6 one stands for (mapped, 6to4), as that is where it leads."""
+    """Return the IPv4 address that an IPv6 one stands for (mapped, 6to4, NAT64), as that is where it leads."""
     if isinstance(address, IPv6Address):
+        if address in _NAT64:
+            return IPv4Address(int(address) & 0xFFFFFFFF)
         return address.ipv4_mapped or address.sixtofour or address
     return address
