@@ -7,8 +7,10 @@ import logging
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 import httpx2
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _ANSWER_LIMIT = 64 << 10
 _DETAIL_LIMIT = 200
+_SHORTEST_SECRET = 8
+"""Parts of a URL that are shorter are not masked in what a receiver says: they are words such as `alerts`."""
 
 # At INFO httpx2 logs each request with its whole URL, and a URL may hold a token.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -67,7 +71,8 @@ class HttpTarget:
         self._timeout = timeout
         self._now = now
         # A receiver's error page may repeat what it was sent, and its first words go to the log.
-        self._echoes = [part for value in headers.values() for part in (value, value.rpartition(" ")[2]) if part]
+        own = [part for value in headers.values() for part in (value, value.rpartition(" ")[2]) if part]
+        self._echoes = sorted([*own, *_secrets_of(url)], key=len, reverse=True)
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(_DaemonThreads())
         self._client = httpx2.AsyncClient(
@@ -198,6 +203,15 @@ def _causes(error: BaseException) -> list[BaseException]:
         if isinstance(cause, BaseExceptionGroup):
             waiting += cause.exceptions
     return found
+
+
+def _secrets_of(url: str) -> list[str]:
+    """Return what of a URL may be a secret, in the forms in which a receiver may repeat it."""
+    parts = httpx2.URL(url)
+    words = [parts.path, parts.password, *parts.path.split("/"), *(value for _, value in parts.params.multi_items())]
+    basic = b64encode(f"{parts.username}:{parts.password}".encode()) if parts.userinfo else b""
+    forms = [*words, *map(quote, words), *(raw.decode() for raw in (parts.raw_path, parts.query, basic))]
+    return [form for form in dict.fromkeys(forms) if len(form) >= _SHORTEST_SECRET]
 
 
 def _usable(url: str, place: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,9 @@ def test_configured_headers_are_sent(tmp_path: Path) -> None:
 
 def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    with Receiver(Answer(500, body=b"you sent hunter2-header"), otherwise=0) as receiver:
+    basic = b64encode(b"me:hunter2-password")
+    echo = b"you sent hunter2-header to /hunter2-path?token=hunter2-query (hunter2-path, hunter2-query) as " + basic
+    with Receiver(Answer(500, body=echo), otherwise=0) as receiver:
         url = receiver.url.replace("http://", "http://me:hunter2-password@") + "/hunter2-path?token=hunter2-query"
         made = sink(url, secrets=[SECRET], headers={"x-key": "hunter2-header"})
         told = [str(made.deliver(entry("webhook"), 1)) for _ in range(2)]
@@ -213,6 +216,7 @@ def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture) -> N
     told.append(str(deliver(url)))
     assert "answered 500: you sent" in told[0]
     assert "hunter2" not in "".join(told) + caplog.text
+    assert basic.decode() not in "".join(told)
     assert SECRET.removeprefix("whsec_") not in "".join(told) + caplog.text
 
 
