@@ -30,7 +30,7 @@ def check(
     from detector.config.load import load  # noqa: PLC0415 - as above
 
     settings = load(config)
-    _try_templates(settings)
+    _try_sinks(settings)
     typer.echo(f"{config} is valid.\n")
     for name, text in summary(settings):
         typer.echo(f"{name:<13} {text}")
@@ -45,14 +45,18 @@ def check(
             raise typer.Exit(min(failed))
 
 
-def _try_templates(settings: Config) -> None:
-    """Raise ConfigError where a template cannot be used."""
+def _try_sinks(settings: Config) -> None:
+    """Raise ConfigError where a template, or what apprise is to know, cannot be used."""
     for number, sink in enumerate(settings.sinks):
-        if getattr(sink, "template", None) is not None or getattr(sink, "template_file", None) is not None:
-            from detector.alerts.rendering import rendering  # noqa: PLC0415 - only templates need Jinja2
-            from detector.config.sections import AppriseSink, WebhookSink  # noqa: PLC0415 - as above
+        if sink.kind == "apprise":
+            from detector.alerts import build  # noqa: PLC0415 - only such a sink needs the library
 
-            assert isinstance(sink, (WebhookSink, AppriseSink)), "the others have no templates"
+            build.sink(sink, f"sinks[{number}]", settings.kafka, lambda _: None).close()
+        elif getattr(sink, "template", None) is not None or getattr(sink, "template_file", None) is not None:
+            from detector.alerts.rendering import rendering  # noqa: PLC0415 - only templates need Jinja2
+            from detector.config.sections import WebhookSink  # noqa: PLC0415 - as above
+
+            assert isinstance(sink, WebhookSink), "the others have no templates"
             rendering(sink, f"sinks[{number}]")
 
 

@@ -164,6 +164,13 @@ def test_check_connect_reaches_a_broker(config: Path, broker: Cluster) -> None:
     assert row.split() == ["Kafka", broker.bootstrap, "yes"]
 
 
+def test_check_finds_an_apprise_url_that_is_none(config: Path) -> None:
+    config.write_text(SMALLEST + "sinks: [{kind: apprise, url: 'nosuch://x'}]\n")
+    done = detector("check", "--config", str(config))
+    assert done.returncode == 2
+    assert done.stderr.startswith("sinks[0].url: expected one URL as apprise has them")
+
+
 def test_check_connect_exits_4_without_a_broker_and_5_without_a_receiver(config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
