@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from detector.cli.top_view import Seen
 
 
+_WIDTH = 160
+"""Columns where the output is no terminal: names in a file are not to be cut."""
+
+
 def top(
     interval: Annotated[float, typer.Option(min=0.2, max=3600.0, metavar="SECONDS", help="Between two looks.")] = 2.0,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="So many looks; else until Ctrl-C.")] = None,
@@ -59,6 +63,7 @@ def _watch(looks: Iterator[Seen]) -> None:
 
     console, before = Console(highlight=False), None
     if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH)
         for seen in looks:
             console.print(picture(seen, before))
             before = seen

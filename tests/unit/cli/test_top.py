@@ -5,8 +5,10 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
+import pytest
 from rich.console import Console
 
+from detector.cli.top import _watch
 from detector.cli.top_view import Seen, picture
 
 
@@ -62,3 +64,11 @@ def test_the_entities_that_are_worst_come_first_with_control_characters_shown() 
 def test_what_it_waits_for_is_told() -> None:
     waiting = daemon(1) | {"ready": False, "blocked": {"outbox": "9 alerts wait"}}
     assert drawn(Seen(1.0, [waiting]))[0].endswith("waits: outbox")
+
+
+def test_where_there_is_no_terminal_nothing_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    _watch(iter([Seen(12.0, [daemon(3_000, worst=(entity("a-host-with-a-name-of-its-own.eu-central", 4.0),))])]))
+    said = capsys.readouterr().out
+    assert "a-host-with-a-name-of-its-own.eu-central" in said
+    assert "2027-01-15T08:00:00+00:00" in said
+    assert "…" not in said
