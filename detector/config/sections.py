@@ -79,6 +79,10 @@ def _over(defaults: dict[str, object], given: dict[str, object]) -> dict[str, ob
     return merged
 
 
+_OUTBOXES_OWN = ("dead_letters", "notification")
+"""What waits in a partition's outbox for other things than a sink: `detector outbox --sink` names these, too."""
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -153,10 +157,11 @@ class Config(Section):
         if self.events.format == "avro" and self.events.registry is None:
             message = "`events.format: avro` needs `events.registry`"
             raise ValueError(message)
-        names = [s.name for s in self.sinks] + ["dead_letters"]
+        names = [s.name for s in self.sinks] + [*_OUTBOXES_OWN]
         twice = {n for n in names if names.count(n) > 1}
         if twice:
-            message = f"sink names must differ (and not be `dead_letters`); given twice: {', '.join(sorted(twice))}"
+            own = " or ".join(f"`{name}`" for name in _OUTBOXES_OWN)
+            message = f"sink names must differ (and not be {own}); given twice: {', '.join(sorted(twice))}"
             raise ValueError(message)
         names = [mute_time.name for mute_time in self.mute_times]
         if twice := {n for n in names if names.count(n) > 1}:

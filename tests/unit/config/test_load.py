@@ -289,6 +289,10 @@ def test_a_certificate_that_cannot_be_used_is_told_with_its_line(tmp_path: Path)
             SMALLEST + "dead_letters: {topic: ..}\n",
             "config.yaml:6: dead_letters.topic: found `..`, expected the name of",
         ),
+        (
+            SMALLEST + "sinks: [{kind: stdout, name: notification}]\n",
+            "config.yaml:1: sink names must differ (and not be `dead_letters` or `notification`); given twice: notif",
+        ),
     ],
 )
 def test_what_would_stop_the_daemon_at_start_is_told_with_its_line(text: str, told: str) -> None:
