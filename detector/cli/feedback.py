@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked, folder, show
+from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked, folder, login, show
 from detector.cli.moments import at_or_in, moment
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
@@ -78,7 +77,7 @@ def give(  # noqa: PLR0913, PLR0917 - the options of a command
         "verdict": "normal" if normal else "fault",
         "entity": entity,
         "everywhere": everywhere,
-        "by": by or getpass.getuser(),
+        "by": by or login(),
         "comment": comment,
         **at_or_in(until, "--until"),
     }
@@ -97,7 +96,7 @@ def undo(  # noqa: PLR0913 - the options of a command
     as_json: Json = False,
 ) -> None:
     """Take back what was said, from the next block on."""
-    payload = {"feedback": feedback, "by": by or getpass.getuser()}
+    payload = {"feedback": feedback, "by": by or login()}
     (answer,) = (each.result for each in asked("feedback undo", payload, store=store, config=config, seconds=timeout))
     lines = [f"feedback {feedback} of {answer['partition']} is undone, from block {answer['at_block']:,} on"]
     show(answer, lines, as_json=as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -52,3 +53,12 @@ def folder(store: Path | None, config: Path) -> Path:
     from detector.config.load import load  # noqa: PLC0415 - not needed with --store
 
     return load(config).store.path
+
+
+def login() -> str:
+    """Return the name of this system's user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as containers have
+        message = "this user has no name here: say who you are with --by NAME"
+        raise typer.BadParameter(message) from None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, folder, show
+from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, folder, login, show
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def add(  # noqa: PLR0913 - the options of a command
         "seconds": _seconds(for_),
         "until": _instant(until, "--until"),
         "from": _instant(from_, "--from"),
-        "author": by or _login(),
+        "author": by or login(),
         "comment": comment,
     }
     told = _asked("silence add", payload, store=store, config=config, seconds=timeout)
@@ -147,12 +146,4 @@ def _instant(given: str | None, option: str) -> float | None:
         return instant(given)
     except ValueError as error:
         message = f"{option} {given}: {error}"
-        raise typer.BadParameter(message) from None
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as containers have
-        message = "this user has no name here: say who you are with --by NAME"
         raise typer.BadParameter(message) from None

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from typer.testing import CliRunner
 
 from detector.cli.live import partitions_of, show
+from detector.cli.main import app
 from detector.control.wire import Answer
 
 
@@ -17,3 +19,18 @@ def test_an_answer_is_one_json_object_for_programs_and_lines_for_people(
 ) -> None:
     show({"asked": ["t/0"]}, (line for line in ("one", "two")), as_json=as_json)
     assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("error", [KeyError("getpwuid(): uid not found: 54321"), OSError("No username set")])
+def test_a_user_without_a_name_is_asked_for_one(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def getuser() -> str:
+        raise error
+
+    monkeypatch.setattr("getpass.getuser", getuser)
+    for command in (
+        ["feedback", "0" * 32, "--normal"],
+        ["feedback", "undo", "1"],
+        ["silence", "add", "a=b", "-m", "x"],
+    ):
+        done = CliRunner().invoke(app, [*command, "--store", "nowhere"])
+        assert (done.exit_code, "say who you are with --by NAME" in done.output) == (2, True)
