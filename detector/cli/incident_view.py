@@ -48,11 +48,12 @@ def facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "since", f"{moment(told['start'])} (event time), for {time_in_words(incident['duration'])} as last told"
     if alert["kind"] == "anomaly":
         peak = score_in_words(incident["peak_score"], at_least=incident["peak_at_least"])
-        yield "peak", f"score {peak}: {incident['peak_rate_words']}; {incident['count']:,} anomalous events"
+        events = f"{incident['count']:,} anomalous event{'' if incident['count'] == 1 else 's'}"
+        yield "peak", f"score {peak}: {incident['peak_rate_words']}; {events}"
     else:
         yield "absent", ", ".join(one_line(name) for name in alert["absent"]) or "not known"
-    if alert["since"]:
-        yield "away from normal", f"since {alert['since']}"
+    if alert["since_epoch"] is not None:
+        yield "away from normal", f"since {moment(alert['since_epoch'])}"
     yield from told_where(told)
 
 
