@@ -76,7 +76,7 @@ class Resending:
                     if known is not None and known.open and way.name in known.sinks:
                         message = f"{known.id}-{known.sequence}"
                         entries.append(OutboxEntry(message, way.name, KIND, known.body))
-                outbox.add(sqlite, entries, self._clock.now())
+                outbox.add_again(sqlite, entries, self._clock.now())
                 count += len(entries)
         if way.fleets:
             with self._connection.writing() as sqlite:
@@ -112,4 +112,4 @@ class Resending:
         identity = f"{fleet.id}-{1 if firing else 2}"
         severity = Severity.CRITICAL if fleets.any_critical(sqlite, fleet.topic) else Severity.WARNING
         body = encode_fleet(identity, fleet, severity=severity, firing=firing, now=now)
-        outbox.add(sqlite, [OutboxEntry(identity, way.name, FLEET, body)], now)
+        outbox.add_again(sqlite, [OutboxEntry(identity, way.name, FLEET, body)], now)

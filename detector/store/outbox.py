@@ -57,6 +57,14 @@ def add(sqlite: sqlite3.Connection, entries: Sequence[OutboxEntry], created: flo
     )
 
 
+def add_again(sqlite: sqlite3.Connection, entries: Sequence[OutboxEntry], created: float) -> None:
+    """Queue entries that went out before, also those that were given up; one that waits changes nothing."""
+    sqlite.executemany(
+        "DELETE FROM outbox WHERE sink = ? AND id = ? AND state <> 'queued'", ((e.sink, e.id) for e in entries)
+    )
+    add(sqlite, entries, created)
+
+
 def due(sqlite: sqlite3.Connection, file: Path, sink: str, now: float, limit: int) -> list[QueuedEntry]:
     """Return the oldest entries of a sink that are queued and due, and behind no earlier one of their subject.
 
