@@ -13,6 +13,7 @@ import structlog
 from detector.alerts.line import Concluded, DeliveryObserver, Item, Line
 from detector.alerts.lines import Lines, end
 from detector.alerts.outboxes import LIMIT, Backlog, Outboxes
+from detector.telemetry.clock import SteadyClock
 from detector.types import Partition
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Delivery:
         observer: DeliveryObserver,
         jitter: Callable[[], float] = _random,
     ) -> None:
-        self._clock = clock
+        # What failed is due at a time of the wall clock: set back by an hour, it would make people wait for so long.
+        self._clock = steady = SteadyClock(clock)
         self._observer = observer
         self._changed = threading.Condition()
         # Shared, under `_changed`:
@@ -57,7 +59,7 @@ class Delivery:
         self._ended = False
         self._quiet = False
         self._waiting: dict[Partition, Backlog] = {}
-        self._lines = Lines(sinks, lambda sink: Line(sink, clock, observer, jitter, self._report))
+        self._lines = Lines(sinks, lambda sink: Line(sink, steady, observer, jitter, self._report))
         # The delivery thread's own:
         self._busy: dict[Line, set[Partition]] = {}
         self._unsettled: dict[Partition, list[Concluded]] = {}

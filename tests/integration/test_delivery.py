@@ -217,6 +217,23 @@ def test_a_new_alert_is_not_held_up_by_old_failures_for_longer_than_a_minute(sce
         assert scene.waiting() == 0, "and the old one went first"
 
 
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_a_clock_that_jumps_delays_no_retry_and_gives_nothing_up(scene: Scene, jump: float) -> None:
+    outcome = Outcome.RETRY
+    sink = ScriptedSink(lambda _: Attempt(outcome, "away"))
+    delivery = scene.start(sink)
+    (alone,) = scene.add(1)
+    assert delivery.drain(20)
+    outcome = Outcome.DELIVERED
+    scene.clock.jump(jump)
+    scene.turn(delivery, 6)
+    assert (sink.tried, scene.waiting()) == ([alone, alone], 0)
+    scene.clock.jump(-jump)
+    (another,) = scene.add(2)
+    scene.turn(delivery, 1)
+    assert (sink.tried, scene.waiting()) == ([alone, alone, another], 0)
+
+
 def test_the_receivers_wish_to_wait_is_kept(scene: Scene) -> None:
     with Receiver(Answer(429, {"retry-after": "600"})) as receiver:
         delivery = scene.start(webhook(receiver))
