@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from detector.errors import StoreError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,12 +49,19 @@ def show(document: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> No
 
 
 def folder(store: Path | None, config: Path) -> Path:
-    """Return the store's folder."""
-    if store is not None:
-        return store
-    from detector.config.load import load  # noqa: PLC0415 - not needed with --store
+    """Return the store's folder; StoreError where this user may not look into it."""
+    if store is None:
+        from detector.config.load import load  # noqa: PLC0415 - not needed with --store
 
-    return load(config).store.path
+        store = load(config).store.path
+    try:
+        (store / "store.json").stat()
+    except PermissionError as error:
+        message = f"{store}: cannot be used ({error.strerror}): check the path (store.path?) and its permissions."
+        raise StoreError(message) from error
+    except OSError:
+        pass  # that there is none is told by what reads it
+    return store
 
 
 def login() -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from detector.cli.live import folder as _folder
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
@@ -103,14 +104,6 @@ def import_(
 
     path = _folder(store, config)
     typer.echo(f"{inspect.import_(file, path, overwrite=overwrite)} is in {path}")
-
-
-def _folder(store: Path | None, config: Path) -> Path:
-    if store is not None:
-        return store
-    from detector.config.load import load  # noqa: PLC0415 - not needed with --store
-
-    return load(config).store.path
 
 
 def _named(partition: str) -> Partition:

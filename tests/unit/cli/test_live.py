@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from detector.cli.live import partitions_of, show
 from detector.cli.main import app
 from detector.control.wire import Answer
+from detector.errors import StoreError
 
 
 def test_the_partitions_of_all_daemons_are_one_list() -> None:
@@ -34,3 +38,25 @@ def test_a_user_without_a_name_is_asked_for_one(monkeypatch: pytest.MonkeyPatch,
     ):
         done = CliRunner().invoke(app, [*command, "--store", "nowhere"])
         assert (done.exit_code, "say who you are with --by NAME" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["incidents", "list"],
+        ["explain", "events/0/3"],
+        ["feedback", "list"],
+        ["outbox", "list"],
+        ["silence", "list"],
+        ["status"],
+        ["state", "show"],
+    ],
+)
+def test_a_store_of_another_user_is_told_of(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    def stat(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", stat)  # root may look into everything, and tests may be run by it
+    done = CliRunner().invoke(app, [*command, "--store", "elsewhere"])
+    assert isinstance(done.exception, StoreError), done.exc_info
+    assert "elsewhere: cannot be used (Permission denied): check the path" in str(done.exception)
