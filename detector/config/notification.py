@@ -11,6 +11,9 @@ from detector.config.matchers import Matchers
 from detector.config.section import Section
 from detector.config.units import NUMBER, Count, Names, OptionalNames, Seconds
 
+LABELS = ("topic", "partition", "entity", "severity", "kind")
+"""What every incident has; `entity_labels` may add others."""
+
 
 def _pattern(given: str) -> str:
     try:
@@ -20,6 +23,9 @@ def _pattern(given: str) -> str:
         raise ValueError(message) from None
     if not groups:
         message = f"expected a regular expression with named groups such as (?P<site>[^-]+), found `{given}`"
+        raise ValueError(message)
+    if own := groups.keys() & {*LABELS}:
+        message = f"every incident has the label {', '.join(sorted(own))} already: give the group another name"
         raise ValueError(message)
     return given
 
@@ -63,6 +69,10 @@ class Notification(Section):
     """An open incident counts as over when nothing was heard of it for so long by the clock, as when its partition was
     started anew."""
 
+    def labels(self) -> list[str]:
+        """Return the labels that incidents have."""
+        return [*LABELS, *(re.compile(self.entity_labels).groupindex if self.entity_labels else ())]
+
 
 class Route(Section):
     """Which incidents go to which sinks. The first route that matches counts, and those after it with `continue`."""
@@ -84,3 +94,7 @@ class Route(Section):
     """Instead of `notification.repeat_interval`."""
     mute_times: OptionalNames = []
     """Names of `mute_times` that hold for what takes this route."""
+
+    def labels(self) -> set[str]:
+        """Return the labels that it goes by."""
+        return {matcher.name for matcher in self.matchers} | {*(self.group_by or ())}

@@ -175,4 +175,11 @@ class Config(Section):
         if unknown:
             message = f"`routes` name sinks that there are not: {', '.join(sorted(unknown))}"
             raise ValueError(message)
+        known = self.notification.labels()
+        if unknown := {*self.notification.group_by}.union(*(route.labels() for route in self.routes)) - {*known}:
+            message = (
+                f"`routes` or `notification.group_by` name labels that no incident has: {', '.join(sorted(unknown))}; "
+                f"expected {', '.join(known)}; `notification.entity_labels` takes others from the names of entities"
+            )
+            raise ValueError(message)
         return self

@@ -290,6 +290,18 @@ def test_a_certificate_that_cannot_be_used_is_told_with_its_line(tmp_path: Path)
             "config.yaml:6: dead_letters.topic: found `..`, expected the name of",
         ),
         (
+            SMALLEST + "routes: [{matchers: [host=a], sinks: [stdout]}]\n",
+            "config.yaml:1: `routes` or `notification.group_by` name labels that no incident has: host; expected topic",
+        ),
+        (
+            SMALLEST + "notification: {entity_labels: '(?P<site>.*)-.*', group_by: [site, role]}\n",
+            "config.yaml:1: `routes` or `notification.group_by` name labels that no incident has: role; expected topic",
+        ),
+        (
+            SMALLEST + "notification: {entity_labels: '(?P<topic>.*)-.*'}\n",
+            "config.yaml:6: notification.entity_labels: every incident has the label topic already",
+        ),
+        (
             SMALLEST + "sinks: [{kind: stdout, name: notification}]\n",
             "config.yaml:1: sink names must differ (and not be `dead_letters` or `notification`); given twice: notif",
         ),
