@@ -85,11 +85,22 @@ class Feedback:
             raise CommandError(message)
         meant = self._find(_words(payload, "incident"))
         owned = meant.owned
-        if sum(1 for _ in in_force(owned)) >= _IN_FORCE:
+        others = list(in_force(owned))
+        if len(others) >= _IN_FORCE:
             message = f"feedback: {_IN_FORCE} verdicts are in force in {owned.partition} already; undo some of them"
             raise CommandError(message)
         entity = None if payload.get("everywhere") else payload.get("entity") or meant.entity
         self._check_entity(owned, entity)
+        for other in others:
+            same = other["incident"] == meant.incident and (
+                None in {entity, other["entity"]} or entity == other["entity"]
+            )
+            if same and other["verdict"] != verdict:
+                message = (
+                    f"feedback: {other['id']} says that {meant.incident} is {other['verdict']}, and is in force: "
+                    f"undo it first (`detector feedback undo {other['id']}`)"
+                )
+                raise CommandError(message)
         own, mean = _scale(owned, meant.entity)
         said = {
             "id": secrets.token_hex(4),

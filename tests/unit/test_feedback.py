@@ -136,3 +136,15 @@ def test_what_cannot_be_said_is_refused_with_the_reason(scene: Scene) -> None:
     with pytest.raises(NotMineError, match="no verdict of this id is in force"):
         scene.feedback.undo({"feedback": "12345678", "by": "ada"})
     assert [c.kind for c in scene.member.owned(PARTITION).store.controls()].count(ControlKind.FEEDBACK) == 0
+
+
+def test_an_incident_is_not_said_to_be_normal_and_a_fault_at_once(scene: Scene) -> None:
+    (incident,) = scene.go_on(20, FAULT, "a")
+    number = incident["incident"]["id"]
+    given = scene.give(number)
+    fault = {"incident": number, "verdict": "fault", "by": "bob"}
+    with pytest.raises(CommandError, match=f"{given['id']} says that {number} is normal, and is in force: undo it"):
+        scene.feedback.give(fault)
+    assert scene.feedback.give(fault | {"entity": "b"})["entity"] == "b", "of another entity nothing was said"
+    scene.feedback.undo({"feedback": given["id"], "by": "bob"})
+    assert scene.feedback.give(fault)["verdict"] == "fault"
