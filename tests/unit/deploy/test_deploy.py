@@ -111,6 +111,7 @@ def test_the_command_is_one_that_the_daemon_has_and_its_configuration_is_copied_
     command = json.loads(arguments("CMD")[0])
     assert command[:2] == ["run", "--config"]
     assert f"config.yaml {command[2]}" in arguments("COPY")
+    assert image_environment()["DETECTOR_CONFIG"] == command[2], "or `docker exec NAME detector reload` finds none"
 
 
 def test_the_health_check_is_python_and_asks_where_the_daemon_listens() -> None:
@@ -137,10 +138,11 @@ def test_the_configurations_are_usable_inside_the_image(compose: dict[str, Any])
 
 def test_every_variable_that_is_set_is_one_of_the_configuration(compose: dict[str, Any]) -> None:
     python_s = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PIP_DISABLE_PIP_VERSION_CHECK"}
+    commands = {"DETECTOR_CONFIG"}
     for service in ("detector", "fleet"):
         assert set(service_environment(compose, service)) <= known_variables(COMPOSE_CONFIG)
     for config in (ROOT / "config.yaml", COMPOSE_CONFIG):
-        assert set(image_environment()) - python_s <= known_variables(config)
+        assert set(image_environment()) - python_s - commands <= known_variables(config)
 
 
 @pytest.mark.parametrize("service", ["detector", "fleet"])
