@@ -50,7 +50,11 @@ def show_(
     from detector.cli.incident_view import document  # noqa: PLC0415 - `--help` needs no store
     from detector.store import told  # noqa: PLC0415 - as above
 
-    found = told.incidents_of(folder(store, config), identity=incident) if len(incident) >= _LEAST_ID else []
+    path = folder(store, config)
+    if len(incident) < _LEAST_ID:
+        message = f"{incident}: expected the id of an incident, or at least its first {_LEAST_ID} digits"
+        raise CommandError(message)
+    found = told.incidents_of(path, identity=incident)
     if len(found) != 1:
         message = (
             f"{incident}: begins the ids of several incidents; give more of it"

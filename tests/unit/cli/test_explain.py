@@ -167,8 +167,9 @@ def test_incidents_are_listed_and_shown(explained: Explained) -> None:
     assert "in the incident" in shown
     f1 = next(line for line in shown.splitlines() if line.startswith("f1"))
     assert f1.split()[-5:] == ["100", "%", *f1.split()[-3:]] or "rise" in f1
-    with pytest.raises(CommandError, match="no incident is known whose id begins so"):
-        raise explained.ask("incidents", "show", "0123456789").exception or AssertionError
+    for given, why in (("0123456789", "no incident is known whose id begins so"), ("0", "at least its first 4 digits")):
+        with pytest.raises(CommandError, match=why):
+            raise explained.ask("incidents", "show", given).exception or AssertionError
 
 
 def test_what_was_said_is_listed(explained: Explained) -> None:
