@@ -40,6 +40,9 @@ app = typer.Typer(
     "A traceback is a bug.",
 )
 
+_USAGE = 2
+"""Exit code where an argument cannot be used."""
+
 
 @app.callback()
 def detector() -> None:
@@ -72,6 +75,17 @@ def main() -> None:
     """Run the command line; ends the process with the error's exit code where a DetectorError comes up."""
     try:
         app()
+    except UnicodeEncodeError:
+        wrong = [ascii(argument) for argument in sys.argv[1:] if not _is_text(argument)]
+        if not wrong:
+            raise
+        sys.stderr.write(f"{', '.join(wrong)}: expected text in UTF-8; is that what this terminal writes?\n")
+        sys.exit(_USAGE)
     except DetectorError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
+
+
+def _is_text(argument: str) -> bool:
+    """Tell whether an argument is text: Python keeps bytes that are not UTF-8 as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in argument)

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import errno
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from detector.cli.live import partitions_of, show
-from detector.cli.main import app
+from detector.cli.main import app, main
 from detector.control.wire import Answer
 from detector.errors import StoreError
+from detector.store.folder import make
 
 
 def test_the_partitions_of_all_daemons_are_one_list() -> None:
@@ -60,3 +62,14 @@ def test_a_store_of_another_user_is_told_of(monkeypatch: pytest.MonkeyPatch, com
     done = CliRunner().invoke(app, [*command, "--store", "elsewhere"])
     assert isinstance(done.exception, StoreError), done.exc_info
     assert "elsewhere: cannot be used (Permission denied): check the path" in str(done.exception)
+
+
+def test_an_argument_that_is_no_text_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path)
+    silence = ["silence", "add", "entity=\udcfc", "-m", "x", "--by", "ann", "--for", "1h", "--store", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["detector", *silence])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err == "'entity=\\udcfc': expected text in UTF-8; is that what this terminal writes?\n"
