@@ -74,7 +74,7 @@ class AlertmanagerSink:
     def _body(self, entry: OutboxEntry) -> bytes:
         message = messages.read(entry)
         if message.fleet is not None:
-            return _JSON.encode([self._fleet(message, message.fleet)])
+            return _JSON.encode(list(self._fleet(message, message.fleet)))
         news = entry.kind != RESEND
         return _JSON.encode([posted for alert in message.alerts for posted in self._posted(alert, news=news)])
 
@@ -87,9 +87,13 @@ class AlertmanagerSink:
             for lower in list(Severity)[: list(Severity).index(alert["severity"])]:
                 yield self._alert({**labels, "severity": lower.value}, annotations, start, firing=False)
 
-    def _fleet(self, message: messages.Message, fleet: messages.Document) -> dict[str, Any]:
+    def _fleet(self, message: messages.Message, fleet: messages.Document) -> Iterator[dict[str, Any]]:
+        """Yield the fleet, and the end of it in each other severity: its severity rises and falls with its members."""
         labels, annotations = format_.fleet_labels(message), format_.fleet_notes(message)
-        return self._alert(labels, annotations, fleet["since"], firing=message.firing)
+        yield self._alert(labels, annotations, fleet["since"], firing=message.firing)
+        for other in Severity:
+            if other.value != message.severity:
+                yield self._alert({**labels, "severity": other.value}, annotations, fleet["since"], firing=False)
 
     def _alert(
         self, labels: dict[str, str], annotations: dict[str, str], start: str, *, firing: bool

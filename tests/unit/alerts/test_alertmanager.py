@@ -69,11 +69,14 @@ def test_a_fleet_is_an_alert_of_its_own() -> None:
     with Receiver() as receiver:
         for firing in (True, False):
             deliver(receiver.url, fleet_entry("alertmanager", firing=firing))
-        (begun,), (over,) = (json.loads(request.body) for request in receiver.requests)
+        (begun, begun_other), (over, over_other) = (json.loads(request.body) for request in receiver.requests)
     assert (
         begun["labels"] == {"alertname": "DetectorFleet", "topic": "metrics", "severity": "critical"} == over["labels"]
     )
     assert (times(begun)[1], times(over)[1]) == (NOW + 240.0, NOW)
+    for other in (begun_other, over_other):
+        assert other["labels"] == begun["labels"] | {"severity": "warning"}, "what it was before is over"
+        assert times(other)[1] == NOW
     assert begun["annotations"] == {
         "summary": "fleet metrics: 30 of 40 entities (75 %) have an open incident at once: host-0, host-1, ...",
         "incident": "f" * 32,
