@@ -90,6 +90,7 @@ class Seen(NamedTuple):
     rates            float64 [n]
     judged           bool    [n]  whether the row is scored, and by a model that knows enough
     flagged          bool    [n]  whether it is at or beyond the threshold, and may alert
+    grave            bool    [n]  whether it is so far out that its incident is critical
     parts            float32 [n, D]  features' parts of the squared distance
     values           float32 [n, D]  the rows themselves, and `distances` [n] theirs, each by itself
     rate             the threshold; `least_rate` is the least that the reference supports
@@ -104,6 +105,7 @@ class Seen(NamedTuple):
     rates: Float64
     judged: Bool
     flagged: Bool
+    grave: Bool
     parts: Float32
     values: Float32
     distances: Float32
@@ -176,12 +178,11 @@ class Incidents:
     def _calm(self, present: Int64, rows: Int64, group: Int64, seen: Seen) -> Bool:
         """Tell which slots [S] have an open incident to which these rows can do nothing but add."""
         state, rules, n = self._bank.incidents[present], self.rules, len(present)
-        last, least = np.zeros(n), np.full(n, np.inf)
+        last = np.zeros(n)
         last[group] = seen.partition_times[rows]
-        np.minimum.at(least, group, seen.rates[rows])
         quiet = np.bincount(group, seen.rates[rows] > rules.lower * seen.rate, minlength=n)
         unresolved = (state["quiet"] + quiet < rules.quiet_rows) & (last - state["loud"] < rules.quiet_time)
-        as_grave = state["critical"] | (least > rules.critical * seen.rate)
+        as_grave = state["critical"] | (np.bincount(group, seen.grave[rows], minlength=n) == 0)
         recent = last - state["told"] < rules.repeat_interval
         calm: Bool = (state["sequence"] > 0) & as_grave & recent & ((quiet == 0) | unresolved)
         return calm
@@ -256,7 +257,7 @@ class Incidents:
         state["offset"], state["row"] = at.position
         state["start"], state["loud"] = at.time, at.partition_time
         state["least"], state["capped"] = seen.rates[i], seen.rates[i] <= seen.least_rate
-        state["critical"] = seen.rates[i] <= rules.critical * seen.rate
+        state["critical"] = seen.grave[i]
         state["shares"] = shares_of(seen.parts[i : i + 1])[0]
         place = self._bank.begin_region(slot)
         region.begin(self._bank.extents.held, place, seen.values[i], float(seen.distances[i]))
@@ -271,7 +272,7 @@ class Incidents:
         quiet = int(state["quiet"])
         if quiet and (quiet >= rules.quiet_rows or time - float(state["loud"]) >= rules.quiet_time):
             return self._tell(slot, i, seen, Phase.RESOLVE, Reason.RECOVERED)
-        if not state["critical"] and seen.rates[i] <= rules.critical * seen.rate:
+        if not state["critical"] and seen.grave[i]:
             state["critical"] = True
             return self._tell(slot, i, seen, Phase.UPDATE, Reason.SEVERITY)
         if time - float(state["told"]) >= rules.repeat_interval:

@@ -355,6 +355,9 @@ class PartitionModel:
         tally.rarest(rates, describe)
         judged = scored.warm[new] & (rates <= 1.0)
         flagged = judged & (rates <= rate) & (self.reference.total >= alerting.warm_up)
+        critical = self.incidents.rules.critical * rate
+        # A rate so small may be beyond what the reference supports: then its tail, as it goes on, tells the gravest.
+        grave = judged & ((rates <= critical) | (scored.at.values[new] >= self.reference.extrapolated(critical)))
         seen = Seen(
             slots,
             rows.offsets[here],
@@ -364,6 +367,7 @@ class PartitionModel:
             rates,
             judged,
             flagged,
+            grave,
             scored.seen.parts[new],
             turn.block.rows[turn.scored :],
             scored.distance[new],
@@ -394,7 +398,7 @@ class PartitionModel:
         )
         tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
         tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
-        tally.critical += int((rates[flagged] <= rate * self.incidents.rules.critical).sum())
+        tally.critical += int((flagged & seen.grave).sum())
         tally.suppressed, self.incidents.suppressed = tally.suppressed + self.incidents.suppressed, Counter()
         self._faulty = np.concatenate([self._faulty, faulty])
         opened = sum(happened.phase is Phase.OPEN for happened in transitions)

@@ -132,6 +132,14 @@ class Reference:
             return math.inf
         return float(_EDGES[_BINS + 1 - int(np.searchsorted(self._above[::-1], most, side="right"))])
 
+    def extrapolated(self, rate: float) -> float:
+        """Return the value that a share `rate` exceeds as the tail goes on, however few rows support it; else inf.
+
+        It is for telling what is far out from what is further: as a rate nobody should be told of it.
+        """
+        tail = self._tail
+        return self.threshold(rate) if tail is None or rate >= tail.rate else tail.value(rate)
+
     def learn(self, bins: Int64) -> None:
         """Add the distances of a block, by their bins [n]."""
         if len(bins):

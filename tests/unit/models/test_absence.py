@@ -50,7 +50,9 @@ class World:
         numbers, yes = np.zeros(len(slots), np.int32), np.ones(len(slots), np.bool_)
         parts, ones = np.zeros((len(slots), 2), np.float32), np.ones(len(slots))
         distances = np.ones(len(slots), np.float32)
-        seen = Seen(slots, offsets, numbers, times, times, ones, yes, ~yes, parts, parts, distances, 0.01, 1e-6, nobody)
+        seen = Seen(
+            slots, offsets, numbers, times, times, ones, yes, ~yes, ~yes, parts, parts, distances, 0.01, 1e-6, nobody
+        )
         told = self.absences.begin_block(seen.first) + self.absences.follow(seen, yes, Grouped.of(slots, times))
         self.bank.last_seen[slots] = times
         return told

@@ -65,6 +65,7 @@ def seen(slots: list[int], rates: list[float], times: list[float], start: int = 
         of_rates,
         np.ones(n, np.bool_),
         of_rates <= RATE,
+        of_rates <= RATE * RULES.critical,
         parts,
         parts,
         np.ones(n, np.float32),
@@ -255,3 +256,12 @@ def test_open_incidents_are_taken_up_again() -> None:
     again.restore(incidents.entities(), incidents.ending)
     assert again.open == incidents.open == {1}
     assert [t.entity for t in again.begin_block(seen([2], [1.0], [100.0], start=1))] == ["b"]
+
+
+def test_what_is_graver_than_any_rate_can_tell_is_critical() -> None:
+    """The least rate that a reference supports may be more than a hundredth of the one asked for."""
+    incidents, least = started(), 0.5 * RATE
+    opened, *_ = incidents.follow(seen([0], [least], [1.0]))
+    risen, *_ = incidents.follow(seen([0], [least], [2.0], start=1, grave=np.ones(1, np.bool_)))
+    assert [(each.phase, each.severity) for each in opened] == [(Phase.OPEN, Severity.WARNING)]
+    assert [(each.reason, each.severity) for each in risen] == [(Reason.SEVERITY, Severity.CRITICAL)]

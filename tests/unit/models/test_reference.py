@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -138,3 +139,13 @@ def test_no_more_than_that_share_lies_beyond_a_quantile(name: str, rate: float) 
 
 def test_an_empty_reference_has_no_quantile() -> None:
     assert Reference(1000.0).quantile(1e-3) == 0.0
+
+
+def test_the_tail_tells_the_further_out_beyond_the_rates_that_it_supports() -> None:
+    reference = learned(draw("exponential", 20_000, 3))
+    rates = [1e-2, 1e-4, reference.least_rate, 1e-8, 1e-9]
+    values = [reference.extrapolated(rate) for rate in rates]
+    assert values == sorted(values)
+    assert values[1] == reference.threshold(1e-4)
+    assert values[-1] < math.inf == reference.threshold(1e-9)
+    assert Reference(1e9).extrapolated(1e-9) == math.inf
