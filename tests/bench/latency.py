@@ -108,7 +108,7 @@ def daemon(bootstrap: str, topic: str, url: str, reading: Reading) -> None:
                 "source": {"kind": "kafka", "topics": [topic], "group": f"bench-{uuid.uuid4()}"},
                 "kafka": {"bootstrap_servers": [bootstrap]},
                 "events": {**EVENTS, "timestamp": {"path": "ts", "unit": "us"}},
-                # The default, five incidents a day, is one in 170 million of so many events: no reference tells of those.
+                # The default, five incidents a day, is one in 170 million of these events: no reference tells of it.
                 "alerting": {"false_alarm_rate": 1e-4},
                 "sinks": [{"kind": "webhook", "direct": True, "url": url, "allow_networks": ["127.0.0.0/8"]}],
                 "store": {"path": folder},
