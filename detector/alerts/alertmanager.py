@@ -14,16 +14,17 @@ import msgspec
 
 from detector.alerts import alertmanager_format as format_
 from detector.alerts import messages
-from detector.alerts.http import HttpTarget, Post
+from detector.alerts.http import Post
+from detector.alerts.posting import PostingSink
 from detector.alerts.webhook import judged, request_headers
 from detector.config.webhook import header_value
 from detector.types import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from detector.config.sections import AlertmanagerSink as Settings
-    from detector.types import Attempt, OutboxEntry
+    from detector.types import OutboxEntry
 
 RESEND = "resend"
 """The kind of the entries by which the notifier has an open incident sent again."""
@@ -33,43 +34,17 @@ INTERVALS_AHEAD = 4
 _JSON = msgspec.json.Encoder()
 
 
-class AlertmanagerSink:
-    """Posts the state of incidents to one Alertmanager. All calls come from one thread."""
+class AlertmanagerSink(PostingSink):
+    """Posts the state of incidents to one Alertmanager."""
 
     def __init__(self, settings: Settings, place: str, now: Callable[[], float] = time.time) -> None:
         """Read secrets and certificates; ConfigError where one cannot be used. `place` is the section's YAML path."""
-        self._name = settings.name
-        self.concurrency = settings.concurrency
-        self.collapse = settings.collapse
+        headers = request_headers(settings.headers, place) | _authorization(settings, place)
+        super().__init__(settings, place, url=settings.url.rstrip("/") + "/api/v2/alerts", headers=headers, now=now)
         self.resend_interval = settings.resend_interval
-        self._now = now
-        self._target = HttpTarget(
-            settings.url.rstrip("/") + "/api/v2/alerts",
-            place,
-            timeout=settings.timeout,
-            tls=settings.tls,
-            allow_networks=settings.allow_networks,
-            headers=request_headers(settings.headers, place) | _authorization(settings, place),
-            now=now,
-            connections=settings.concurrency,
-        )
 
-    @property
-    def name(self) -> str:
-        """The sink's name in metrics and logs."""
-        return self._name
-
-    def deliver(self, entry: OutboxEntry, attempt: int) -> Attempt:
-        """Post once, within the timeout, whatever the receiver does."""
-        return self.deliver_together([(entry, attempt)])[0]
-
-    def deliver_together(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
-        """Post several at the same time; returns an attempt for each."""
-        return self._target.post_all([Post(self._body(entry), {}) for entry, _ in entries])
-
-    def close(self) -> None:
-        """Close the connections. Closing twice is harmless."""
-        self._target.close()
+    def _post(self, entry: OutboxEntry) -> Post:
+        return Post(self._body(entry), {})
 
     def _body(self, entry: OutboxEntry) -> bytes:
         message = messages.read(entry)

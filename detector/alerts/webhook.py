@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, TypeVar
 from standardwebhooks import Webhook
 
 from detector.alerts import bodies
-from detector.alerts.http import HttpTarget, Post
+from detector.alerts.http import Post
+from detector.alerts.posting import PostingSink
 from detector.config.tls import reveal
 from detector.config.webhook import header_value, signing_key
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from detector.alerts.rendering import Rendering
     from detector.config.sections import Secret
     from detector.config.sections import WebhookSink as Settings
-    from detector.types import Attempt, OutboxEntry
+    from detector.types import OutboxEntry
 
 T = TypeVar("T")
 
 
-class WebhookSink:
-    """Posts each message to one URL. All calls come from one thread."""
+class WebhookSink(PostingSink):
+    """Posts each message to one URL."""
 
     def __init__(
         self,
@@ -36,41 +37,12 @@ class WebhookSink:
         now: Callable[[], float] = time.time,
     ) -> None:
         """Read secrets and certificates; ConfigError where one cannot be used. `place` is the section's YAML path."""
-        self._name = settings.name
-        self.concurrency = settings.concurrency
-        self.collapse = settings.collapse
-        self._rendering = rendering
-        self._now = now
-        self._signers = [
+        signers = [
             Webhook(judged(signing_key, secret, f"{place}.secrets[{i}]")) for i, secret in enumerate(settings.secrets)
         ]
-        self._target = HttpTarget(
-            settings.url,
-            place,
-            timeout=settings.timeout,
-            tls=settings.tls,
-            allow_networks=settings.allow_networks,
-            headers=request_headers(settings.headers, place),
-            now=now,
-            connections=settings.concurrency,
-        )
-
-    @property
-    def name(self) -> str:
-        """The sink's name in metrics and logs."""
-        return self._name
-
-    def deliver(self, entry: OutboxEntry, attempt: int) -> Attempt:
-        """Post once, within the timeout, whatever the receiver does."""
-        return self.deliver_together([(entry, attempt)])[0]
-
-    def deliver_together(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
-        """Post several at the same time; returns an attempt for each."""
-        return self._target.post_all([self._post(entry) for entry, _ in entries])
-
-    def close(self) -> None:
-        """Close the connections. Closing twice is harmless."""
-        self._target.close()
+        super().__init__(settings, place, url=settings.url, headers=request_headers(settings.headers, place), now=now)
+        self._rendering = rendering
+        self._signers = signers
 
     def _post(self, entry: OutboxEntry) -> Post:
         body = self._rendering(entry)
