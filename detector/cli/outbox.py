@@ -99,7 +99,7 @@ def retry(  # noqa: PLR0913 - the options of a command
     """
     payload = {"ids": ids, "sink": sink, "state": state}
     count = _changed("retry", payload, folder(store, config), timeout)
-    show({"messages": count}, [f"{count:,} message{'' if count == 1 else 's'} will be tried again"], as_json=as_json)
+    _show_count(count, "will be tried again", as_json=as_json)
 
 
 @app.command()
@@ -119,7 +119,11 @@ def drop(  # noqa: PLR0913 - the options of a command
     """
     payload = {"ids": ids, "sink": sink, "state": state}
     count = _changed("drop", payload, folder(store, config), timeout)
-    show({"messages": count}, [f"{count:,} message{'' if count == 1 else 's'} dropped"], as_json=as_json)
+    _show_count(count, "dropped", as_json=as_json)
+
+
+def _show_count(count: int, what: str, *, as_json: bool) -> None:
+    show({"messages": count}, [f"{count:,} message{'' if count == 1 else 's'} {what}"], as_json=as_json)
 
 
 def _changed(what: str, payload: dict[str, Any], path: Path, seconds: float) -> int:

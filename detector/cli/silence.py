@@ -100,11 +100,11 @@ def _asked(
 
 
 def _done(path: Path, command: str, payload: dict[str, Any]) -> dict[str, Any]:
-    from contextlib import closing  # noqa: PLC0415
+    from contextlib import closing  # noqa: PLC0415 - `--help` needs none of it
 
-    from detector.notification.silence_commands import SilenceCommands, commands_of  # noqa: PLC0415
-    from detector.store.folder import read_id  # noqa: PLC0415
-    from detector.store.notification import NotificationFile  # noqa: PLC0415
+    from detector.notification.silence_commands import SilenceCommands, commands_of  # noqa: PLC0415 - as above
+    from detector.store.folder import read_id  # noqa: PLC0415 - as above
+    from detector.store.notification import NotificationFile  # noqa: PLC0415 - as above
 
     read_id(path)  # a folder that holds no store is a mistake, and must not become one
     with closing(NotificationFile(path, keep_given_up=_KEEP_GIVEN_UP)) as file:

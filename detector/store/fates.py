@@ -14,7 +14,6 @@ class What(StrEnum):
     """What became of an incident at a sink: a bounded set, used as a metric label."""
 
     TOLD = "told"
-    WAITING = "waiting"
     SILENCED = "silenced"
     MUTED = "muted"
     UNROUTED = "unrouted"

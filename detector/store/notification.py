@@ -60,7 +60,7 @@ CREATE TABLE incident (
 CREATE INDEX incident_news ON incident (revision);
 CREATE INDEX incident_open ON incident (topic, entity) WHERE phase <> 'resolve';
 CREATE INDEX incident_over ON incident (number) WHERE phase = 'resolve';
--- What became of an incident at a sink: told, waiting, silenced (by which), muted (by which).
+-- What became of an incident at a sink: told, silenced (by which), muted (by which), or that no route took it.
 CREATE TABLE fate (
     incident TEXT NOT NULL, sink TEXT NOT NULL, sequence INTEGER NOT NULL,
     what TEXT NOT NULL, by TEXT NOT NULL, at REAL NOT NULL,
