@@ -13,7 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.broker import free_port, wait_until
+from tests.support.broker import free_port
+from tests.support.served import served
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "alertmanager" / "alertmanager.yaml"
 
@@ -59,31 +60,14 @@ def alertmanager(folder: Path, configuration: Path = SHIPPED) -> Iterator[Alertm
     """Start Alertmanager with the shipped configuration or another, and end it."""
     program = tool("prometheus-alertmanager")
     folder.mkdir(parents=True)
-    port, log = free_port(), folder / "log"
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={configuration}",
-                f"--storage.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--cluster.listen-address=",
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-    def ready() -> bool:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            return httpx2.get(f"{url}/-/ready", timeout=5).status_code == httpx2.codes.OK
-        except httpx2.TransportError:
-            return False
-
-    try:
-        wait_until(ready, "Alertmanager to be ready")
+    command = [
+        program,
+        f"--config.file={configuration}",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+    ]
+    with served("Alertmanager", command, url, folder / "log"):
         yield Alertmanager(url)
-    finally:
-        process.terminate()
-        process.wait(30)

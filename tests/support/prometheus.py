@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ import httpx2
 import pytest
 import yaml
 
-from tests.support.broker import free_port, wait_until
+from tests.support.broker import free_port
+from tests.support.served import served
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules.yaml"
 
@@ -56,33 +56,15 @@ def prometheus(folder: Path, target: str, alertmanager: str | None = None) -> It
     }
     (folder / "prometheus.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     port = free_port()
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={folder / 'prometheus.yaml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
     url = f"http://127.0.0.1:{port}"
-
-    def ready() -> bool:
-        assert process.poll() is None, log.read_text(encoding="utf-8")
-        try:
-            return httpx2.get(f"{url}/-/ready", timeout=5).status_code == httpx2.codes.OK
-        except httpx2.TransportError:
-            return False
-
-    try:
-        wait_until(ready, "Prometheus to be ready")
+    command = [
+        program,
+        f"--config.file={folder / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with served("Prometheus", command, url, folder / "log"):
         yield Prometheus(url)
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def _at_once(folder: Path) -> Path:
