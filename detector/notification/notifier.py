@@ -133,7 +133,8 @@ class Notifier:
                 self._due = self._clock.monotonic() + _LEAD_AGAIN
                 time.sleep(_LEAD_AGAIN)
             else:
-                self._trouble.over("notification_goes_on")
+                if self.leads:  # else it was not tried again yet
+                    self._trouble.over("notification_goes_on")
 
     def _next(self) -> bool:
         """Wait for something to do; False where the thread is to end."""

@@ -18,6 +18,7 @@ from detector.store import controls, events, folder, incidents, notification, ou
 from detector.store import slots as slot_rows
 from detector.store.connection import Connection
 from detector.store.lock import FileLock
+from detector.store.viewing import viewed
 from detector.types import Position, SlotState
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def view(path: Path, partition: Partition) -> Iterator[tuple[sqlite3.Connection,
         known = ", ".join(str(known) for known in folder.partitions(path)) or "none"
         message = f"{path}: holds no store of {partition}; it holds: {known}."
         raise StoreError(message)
-    with contextlib.closing(Connection(file, threading.Lock())) as connection, connection.reading() as sqlite:
+    with viewed(file) as sqlite:
         schema.check_format(sqlite, file)
         yield sqlite, file
 

@@ -16,6 +16,7 @@ from detector.errors import StoreError
 from detector.store import folder, outbox, schema, verdicts
 from detector.store.connection import Connection, transaction
 from detector.store.lock import FileLock
+from detector.store.viewing import viewed
 from detector.types import Partition
 
 if TYPE_CHECKING:
@@ -192,6 +193,6 @@ def view(path: Path) -> Iterator[sqlite3.Connection]:
     if not file.exists():
         message = f"{path}: holds no {file.name}: no daemon has notified of anything here; check store.path."
         raise StoreError(message)
-    with contextlib.closing(Connection(file, threading.Lock())) as connection, connection.reading() as sqlite:
+    with viewed(file) as sqlite:
         schema.check_format(sqlite, file, application=APPLICATION, newest=FORMAT)
         yield sqlite

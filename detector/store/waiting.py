@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from detector.store import folder, notification, outbox, schema
 from detector.store.connection import Connection
+from detector.store.viewing import viewed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,12 +61,23 @@ def listed(path: Path, choice: Choice, limit: int) -> tuple[list[Waiting], int]:
     count = 0
     condition, values = choice.where()
     for where, file in _files(path):
-        with _opened(file) as connection, connection.reading() as sqlite:
+        with viewed(file) as sqlite:
             _check(sqlite, file)
             count += sqlite.execute(f"SELECT count(*) FROM outbox WHERE {condition}", values).fetchone()[0]  # noqa: S608 - made of constants
             rows = outbox.read_some(sqlite, file, condition, values, limit - len(found))
             found += [Waiting(where, kept) for kept in rows]
     return found, count
+
+
+def missing(path: Path, choice: Choice) -> list[str]:
+    """Return those of the chosen ids of which no entry meets the rest of the choice."""
+    condition, values = choice.where()
+    found: set[str] = set()
+    for _, file in _files(path):
+        with viewed(file) as sqlite:
+            _check(sqlite, file)
+            found.update(row[0] for row in sqlite.execute(f"SELECT id FROM outbox WHERE {condition}", values))  # noqa: S608 - made of constants
+    return [identity for identity in choice.ids if identity not in found]
 
 
 def retry(path: Path, choice: Choice, now: float) -> int:
@@ -97,7 +109,8 @@ def drop(path: Path, choice: Choice) -> int:
 
 def _changed(path: Path, choice: Choice, change: Change) -> Iterator[int]:
     for _, file in _files(path):
-        with _opened(file) as connection, connection.writing() as sqlite:
+        opened = contextlib.closing(Connection(file, threading.Lock()))
+        with opened as connection, connection.writing() as sqlite:
             _check(sqlite, file)
             yield change(sqlite, file, *choice.where())
 
@@ -116,9 +129,3 @@ def _check(sqlite: sqlite3.Connection, file: Path) -> None:
         schema.check_format(sqlite, file, application=notification.APPLICATION, newest=notification.FORMAT)
     else:
         schema.check_format(sqlite, file)
-
-
-@contextlib.contextmanager
-def _opened(file: Path) -> Iterator[Connection]:
-    with contextlib.closing(Connection(file, threading.Lock())) as connection:
-        yield connection

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -84,12 +84,12 @@ class Daemon:
 
     # --- beginning and ending
 
-    def start(self) -> Self:
-        """Start the process, and do not wait for anything."""
+    def start(self, before: Sequence[str] = ()) -> Self:
+        """Start the process, and do not wait for anything; `before` is what to put before the command."""
         assert not self.alive, "the daemon runs already"
         self.errors, self.output, self._url = [], [], ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "detector", "run", "--config", str(self.file)],
+            [*before, sys.executable, "-m", "detector", "run", "--config", str(self.file)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,4 +1,4 @@
-"""A disk without room: the daemon says so, stops consuming, keeps answering, and goes on when there is room."""
+"""A disk without room, or that cannot be written: the daemon says so, consumes nothing, answers, and goes on later."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.support.broker import Cluster
 from tests.support.daemon import Daemon, DaemonFactory
 from tests.support.load import Feed, state_of, until_read
 from tests.support.outcome import Watched, assert_same, undisturbed
+from tests.support.read_only import mounted_read_only
 from tests.support.receiver import Receiver
 
 CONSUMED = "detector_events_consumed_total"
@@ -48,6 +49,7 @@ def test_the_daemon_waits_for_room_and_loses_nothing(broker: Cluster, new_daemon
         stops_and_goes_on(daemon, feed)
         until_read(broker, watched.group, feed.ends)
         ends_without_room(daemon, feed)
+        starts_where_nothing_can_be_written(daemon)
         starts_without_room(daemon)
         found = watched.finish()
     assert_same(found, undisturbed(new_daemon, feed))
@@ -81,6 +83,16 @@ def ends_without_room(daemon: Daemon, feed: Feed) -> None:
     assert daemon.said("checkpoint_abandoned")
     for partition, (checkpoint, *_) in state_of(daemon.store).items():
         assert checkpoint.position == Position(before[partition])
+
+
+def starts_where_nothing_can_be_written(daemon: Daemon) -> None:
+    before = state_of(daemon.store)
+    daemon.start(mounted_read_only(daemon.store))
+    assert "Read-only file system): make room on its disk, or make it writable" in daemon.until_blocked("store")
+    assert daemon.metrics().get(CONSUMED, 0.0) == 0
+    assert len(daemon.said("waiting", reason="store")) == 1
+    assert daemon.terminate() == 0
+    assert state_of(daemon.store) == before
 
 
 def starts_without_room(daemon: Daemon) -> None:
