@@ -15,6 +15,16 @@ from detector.store import waiting
 log = structlog.get_logger(__name__)
 
 
+def retry(folder: Path, payload: dict[str, Any], now: float) -> dict[str, Any]:
+    """Let the chosen messages of a folder be due now."""
+    return {"messages": waiting.retry(folder, chosen(payload), now)}
+
+
+def drop(folder: Path, payload: dict[str, Any]) -> dict[str, Any]:
+    """Delete the chosen messages of a folder."""
+    return {"messages": waiting.drop(folder, chosen(payload))}
+
+
 class OutboxCommands:
     """Answers the commands about the outboxes of the store's folder; `resume` has the delivery look at once."""
 
@@ -30,17 +40,16 @@ class OutboxCommands:
 
     def retry(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Let the chosen messages be due now."""
-        count = waiting.retry(self._folder, chosen(payload), self._now())
-        log.info("outbox_retried", messages=count, sink=payload.get("sink"))
-        self._resume()
-        return {"messages": count}
+        return self._done("outbox_retried", payload, retry(self._folder, payload, self._now()))
 
     def drop(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Delete the chosen messages."""
-        count = waiting.drop(self._folder, chosen(payload))
-        log.info("outbox_dropped", messages=count, sink=payload.get("sink"))
+        return self._done("outbox_dropped", payload, drop(self._folder, payload))
+
+    def _done(self, what: str, payload: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+        log.info(what, messages=done["messages"], sink=payload.get("sink"))
         self._resume()
-        return {"messages": count}
+        return done
 
 
 def chosen(payload: dict[str, Any]) -> waiting.Choice:

@@ -32,7 +32,7 @@ class WayOut:
         letters = build_letters(config)
         self._file = NotificationFile(config.store.path, keep_given_up=config.dead_letters.keep, now=clock.now)
         parts.callback(self._file.close)
-        rules = NotificationRules.of(config)
+        self._rules = rules = NotificationRules.of(config)
         silences = Silences(self._file, rules, clock, observing)
         self._grouping = Grouping(
             self._file, rules, clock, observing, muting=silences, verdicts=KeptVerdicts(self._file.connect())
@@ -49,7 +49,8 @@ class WayOut:
 
     def commands(self) -> Sequence[tuple[str, Handler]]:
         """Return what an operator may ask of it."""
-        return commands_of(SilenceCommands(self._file.file, self._file.connect(), self._file.now))
+        file = self._file
+        return commands_of(SilenceCommands(file.file, file.connect(), file.now, lambda: self._rules.labels))
 
     def hurry(self) -> None:
         """Tell what waits without waiting any longer: the daemon has read all there is."""
@@ -60,6 +61,7 @@ class WayOut:
         rules = NotificationRules.of(config)
 
         def exchange(sinks: Sequence[Sink]) -> None:
+            self._rules = rules
             self.outward.replace(sinks)
             self.outward.accept(rules)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detector.errors import StoreError
+from detector.errors import DaemonAwayError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from detector.control.wire import Answer
 
@@ -35,6 +35,28 @@ def asked(
     from detector.control.asking import ask  # noqa: PLC0415 - `--help` needs none of it
 
     return ask(folder(store, config), command, payload, seconds=seconds)
+
+
+def asked_or_done(  # noqa: PLR0913 - what is asked, and of whom
+    command: str,
+    payload: dict[str, Any],
+    *,
+    path: Path,
+    seconds: float,
+    here: Callable[[dict[str, Any]], dict[str, Any]],
+    all_of_them: bool = False,
+) -> list[dict[str, Any]]:
+    """Ask a daemon of the store at `path`, or all of them; where none runs, do it `here`. Returns what was answered."""
+    from detector.control.asking import ask, ask_one  # noqa: PLC0415 - `--help` needs none of it
+
+    try:
+        if all_of_them:
+            return [answer.result for answer in ask(path, command, payload, seconds=seconds)]
+        return [ask_one(path, command, payload, seconds=seconds).result]
+    except DaemonAwayError as error:
+        if not error.none_runs:
+            raise
+    return [here(payload)]
 
 
 def partitions_of(answers: list[Answer]) -> list[dict[str, Any]]:

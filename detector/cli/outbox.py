@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, folder, show
+from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked_or_done, folder, show
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from detector.store.waiting import Waiting
+    from detector.store.waiting import Choice, Waiting
 
 
 class State(StrEnum):
@@ -76,7 +76,7 @@ def show_(
     path = folder(store, config)
     found, _ = listed(path, Choice((message,), sink), 1000)
     if not found:
-        text = f"{message}: no outbox of {path} holds a message of this id{f' for {sink}' if sink else ''}"
+        text = f"{message}: no outbox of {path} holds a message of this id{_but_for(Choice(sink=sink))}"
         raise CommandError(text)
     document = {"messages": [_told(each) | {"body": _body(each)} for each in found]}
     show(document, (line for each in found for line in _lines(each)), as_json=as_json)
@@ -128,20 +128,30 @@ def _show_count(count: int, what: str, *, as_json: bool) -> None:
 
 def _changed(what: str, payload: dict[str, Any], path: Path, seconds: float) -> int:
     """Ask the running daemons; where none runs, do it here. Returns how many messages it was done to."""
-    from detector.control.asking import ask  # noqa: PLC0415 - `--help` needs none of it
-    from detector.errors import DaemonAwayError  # noqa: PLC0415 - as above
-    from detector.outbox_commands import chosen  # noqa: PLC0415 - as above
-    from detector.store import waiting  # noqa: PLC0415 - as above
+    from detector import outbox_commands  # noqa: PLC0415 - `--help` needs no store
+    from detector.errors import CommandError  # noqa: PLC0415 - as above
+    from detector.store.waiting import missing  # noqa: PLC0415 - as above
 
-    try:
-        answers = [answer.result for answer in ask(path, f"outbox {what}", payload, seconds=seconds)]
-    except DaemonAwayError as error:
-        if not error.none_runs:
-            raise
-        choice = chosen(payload)
-        return waiting.retry(path, choice, time.time()) if what == "retry" else waiting.drop(path, choice)
+    choice = outbox_commands.chosen(payload)
+    if unknown := missing(path, choice):
+        message = (
+            f"{', '.join(unknown)}: no outbox of {path} holds a message of this id{_but_for(choice)}; none was touched"
+        )
+        raise CommandError(message)
+
+    def here(payload: dict[str, Any]) -> dict[str, Any]:
+        if what == "retry":
+            return outbox_commands.retry(path, payload, time.time())
+        return outbox_commands.drop(path, payload)
+
     # Daemons that share a folder share its files: who comes second finds nothing left to do, or does it again.
-    return max(int(answer["messages"]) for answer in answers)
+    told = asked_or_done(f"outbox {what}", payload, path=path, seconds=seconds, here=here, all_of_them=True)
+    return max(int(answer["messages"]) for answer in told)
+
+
+def _but_for(choice: Choice) -> str:
+    for_sink = f" for {choice.sink}" if choice.sink is not None else ""
+    return for_sink + (f" that is {choice.state}" if choice.state is not None else "")
 
 
 def _table(found: list[Waiting], count: int, now: float) -> Iterator[str]:

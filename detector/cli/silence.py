@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, folder, login, show
+from detector.cli.live import DEFAULT_TIMEOUT, Json, StoreFolder, Timeout, asked_or_done, folder, login, show
 from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
@@ -92,23 +93,35 @@ def _asked(
     command: str, payload: dict[str, Any], *, store: Path | None, config: Path, seconds: float
 ) -> dict[str, Any]:
     """Ask a daemon of the store, or do it in the store's file where none runs."""
-    from detector.control.asking import ask_one  # noqa: PLC0415 - `--help` needs none of it
-
     path = folder(store, config)
-    answer = ask_one(path, command, payload, seconds=seconds)
-    return _done(path, command, payload) if answer is None else answer.result
+    done = _looked_up if command == "silence list" else partial(_written, command, config=config)
+    (told,) = asked_or_done(command, payload, path=path, seconds=seconds, here=partial(done, path=path))
+    return told
 
 
-def _done(path: Path, command: str, payload: dict[str, Any]) -> dict[str, Any]:
+def _looked_up(payload: dict[str, Any], *, path: Path) -> dict[str, Any]:
+    from detector.notification.silence_commands import listed  # noqa: PLC0415 - `--help` needs no store
+    from detector.store.folder import read_id  # noqa: PLC0415 - as above
+    from detector.store.notification import file_in, view  # noqa: PLC0415 - as above
+
+    read_id(path)
+    if not file_in(path).exists():
+        return {"silences": []}
+    with view(path) as sqlite:
+        return listed(sqlite, file_in(path), payload, time.time())
+
+
+def _written(command: str, payload: dict[str, Any], *, path: Path, config: Path) -> dict[str, Any]:
     from contextlib import closing  # noqa: PLC0415 - `--help` needs none of it
 
+    from detector.config.load import load  # noqa: PLC0415 - as above
     from detector.notification.silence_commands import SilenceCommands, commands_of  # noqa: PLC0415 - as above
     from detector.store.folder import read_id  # noqa: PLC0415 - as above
     from detector.store.notification import NotificationFile  # noqa: PLC0415 - as above
 
     read_id(path)  # a folder that holds no store is a mistake, and must not become one
     with closing(NotificationFile(path, keep_given_up=_KEEP_GIVEN_UP)) as file:
-        commands = SilenceCommands(file.file, file.connect(), time.time)
+        commands = SilenceCommands(file.file, file.connect(), time.time, lambda: load(config).labels())
         return dict(commands_of(commands))[command](payload)
 
 

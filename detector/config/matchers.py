@@ -6,7 +6,7 @@ A label that is not there has the empty text as its value. Regular expressions a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +57,17 @@ class Matcher:
         """Return whether the labels meet the condition."""
         value = labels.get(self.name, "")
         met = value == self.value if self._pattern is None else self._pattern.fullmatch(value) is not None
-        return met is (self.operator in {Operator.EQUAL, Operator.MATCHES})
+        return met is not self._denies
+
+    @property
+    def positive(self) -> Matcher:
+        """The same condition without its negation."""
+        plain = Operator.EQUAL if self._pattern is None else Operator.MATCHES
+        return replace(self, operator=plain) if self._denies else self
+
+    @property
+    def _denies(self) -> bool:
+        return self.operator in {Operator.NOT_EQUAL, Operator.MATCHES_NOT}
 
     def __str__(self) -> str:
         name = self.name if re.fullmatch(_PLAIN, self.name) else _quote(self.name)

@@ -7,12 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from detector.config.labels import LABELS
 from detector.config.matchers import Matchers
 from detector.config.section import Section
 from detector.config.units import NUMBER, Count, Names, OptionalNames, Seconds
-
-LABELS = ("topic", "partition", "entity", "severity", "kind")
-"""What every incident has; `entity_labels` may add others."""
 
 
 def _pattern(given: str) -> str:

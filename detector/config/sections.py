@@ -14,6 +14,7 @@ from detector.config.alerting import Alerting
 from detector.config.connection import Kafka, Registry, Sasl, Tls
 from detector.config.events import Events, Feature, Limits, Timestamp
 from detector.config.incidents import Incidents
+from detector.config.labels import never_met
 from detector.config.learning import Learning
 from detector.config.model import KEYED_ROWS, PRESETS, Blocks, Entities, HalfLife, Model
 from detector.config.mute_times import MuteTime
@@ -132,6 +133,10 @@ class Config(Section):
     log: Log = Log()
     """The daemon's own log."""
 
+    def labels(self) -> list[str]:
+        """Return the names of the labels that incidents have."""
+        return self.notification.labels()
+
     @model_validator(mode="before")
     @classmethod
     def _leave_out_empty(cls, given: object) -> object:
@@ -175,11 +180,14 @@ class Config(Section):
         if unknown:
             message = f"`routes` name sinks that there are not: {', '.join(sorted(unknown))}"
             raise ValueError(message)
-        known = self.notification.labels()
+        known = self.labels()
         if unknown := {*self.notification.group_by}.union(*(route.labels() for route in self.routes)) - {*known}:
             message = (
                 f"`routes` or `notification.group_by` name labels that no incident has: {', '.join(sorted(unknown))}; "
                 f"expected {', '.join(known)}; `notification.entity_labels` takes others from the names of entities"
             )
+            raise ValueError(message)
+        if wrong := never_met((matcher for route in self.routes for matcher in route.matchers), known):
+            message = f"`routes` can never take anything: {wrong}"
             raise ValueError(message)
         return self

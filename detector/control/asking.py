@@ -27,13 +27,7 @@ def ask(folder: Path, command: str, payload: dict[str, Any] | None = None, *, se
     request = Request(command, payload or {}, seconds)
     answers = [answer for path in address.sockets(folder) if (answer := _ask(path, request)) is not None]
     if not answers:
-        message = (
-            f"{folder}: no daemon runs here: start it with `detector run`, or name the folder of the one that you "
-            "mean (--store, or the configuration's `store.path`); it must run on this machine"
-        )
-        error = DaemonAwayError(message)
-        error.none_runs = True
-        raise error
+        raise _none_runs(folder)
     for answer in answers:
         if answer.error and answer.mine:
             raise _refused(answer)
@@ -43,18 +37,29 @@ def ask(folder: Path, command: str, payload: dict[str, Any] | None = None, *, se
     return concerned
 
 
-def ask_one(
-    folder: Path, command: str, payload: dict[str, Any] | None = None, *, seconds: float = 30.0
-) -> Answer | None:
-    """Ask one of the daemons that have their state in that folder, for what they share; None where none runs.
+def ask_one(folder: Path, command: str, payload: dict[str, Any] | None = None, *, seconds: float = 30.0) -> Answer:
+    """Ask one of the daemons that have their state in that folder, for what they share.
 
-    Raises what the daemon says, with its exit code, where it refuses; DaemonAwayError where it does not answer.
+    Raises what the daemon says, with its exit code, where it refuses; DaemonAwayError where it does not answer, or
+    none runs.
     """
     request = Request(command, payload or {}, seconds)
     answer = next((answer for path in address.sockets(folder) if (answer := _ask(path, request)) is not None), None)
-    if answer is not None and answer.error:
+    if answer is None:
+        raise _none_runs(folder)
+    if answer.error:
         raise _refused(answer)
     return answer
+
+
+def _none_runs(folder: Path) -> DaemonAwayError:
+    message = (
+        f"{folder}: no daemon runs here: start it with `detector run`, or name the folder of the one that you "
+        "mean (--store, or the configuration's `store.path`); it must run on this machine"
+    )
+    error = DaemonAwayError(message)
+    error.none_runs = True
+    return error
 
 
 def _ask(path: Path, request: Request) -> Answer | None:

@@ -10,7 +10,7 @@ from detector.notification.mute_times import MuteTime
 from detector.notification.routes import Route, routes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from detector.config import sections
 
@@ -32,11 +32,12 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class NotificationRules:
-    """Who is told of what, and when."""
+    """Who is told of what, and when. `labels` are the names of those that incidents have."""
 
     ways: Mapping[str, Way]
     routes: tuple[Route, ...]
     labelling: Labelling
+    labels: Sequence[str]
     settings: sections.Notification
     max_waiting: int
     mute_times: Mapping[str, MuteTime]
@@ -48,7 +49,7 @@ class NotificationRules:
         labelling = Labelling(config.notification.entity_labels)
         mute_times = {section.name: MuteTime.of(section) for section in config.mute_times}
         most = config.outbox.max_alerts
-        return cls(ways or own, routes_of(config), labelling, config.notification, most, mute_times)
+        return cls(ways or own, routes_of(config), labelling, config.labels(), config.notification, most, mute_times)
 
 
 def _way(sink: sections.Sink) -> Way:

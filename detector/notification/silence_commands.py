@@ -11,12 +11,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from detector.config.labels import LABELS, never_met
 from detector.config.matchers import Matcher, parse
 from detector.errors import CommandError
 from detector.store import silences
 from detector.store.silences import Silence
 
 if TYPE_CHECKING:
+    import sqlite3
     from pathlib import Path
 
     from detector.store.connection import Connection
@@ -30,17 +32,23 @@ _LONGEST = 10 * 366 * 86400.0
 
 
 class SilenceCommands:
-    """Answers the commands. All times of payloads and answers are epoch seconds by the clock `now`."""
+    """Answers the commands. All times of payloads and answers are epoch seconds by the clock `now`.
 
-    def __init__(self, file: Path, connection: Connection, now: Callable[[], float]) -> None:
+    `labels` tells which ones incidents have.
+    """
+
+    def __init__(
+        self, file: Path, connection: Connection, now: Callable[[], float], labels: Callable[[], Sequence[str]]
+    ) -> None:
         self._file = file
         self._connection = connection
         self._now = now
+        self._labels = labels
 
     def add(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Keep a silence, for `seconds` or `until` a time, `from` now or a time; returns it."""
         now = self._now()
-        silence = _judged(payload, now)
+        silence = _judged(payload, now, self._labels)
         with self._connection.writing() as sqlite:
             silences.forget(sqlite, now)
             kept = silences.read_all(sqlite, self._file)
@@ -53,14 +61,8 @@ class SilenceCommands:
 
     def list(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Return silences that are active or pending; `expired`: those too that are over and still kept."""
-        now = self._now()
         with self._connection.reading() as sqlite:
-            kept = silences.read_all(sqlite, self._file)
-        return {
-            "silences": [
-                _told(silence, now) for silence in kept if payload.get("expired") or silence.state(now) != "expired"
-            ]
-        }
+            return listed(sqlite, self._file, payload, self._now())
 
     def expire(self, payload: dict[str, Any]) -> dict[str, Any]:
         """End the silences of those `ids` now, all or none of them; returns them."""
@@ -83,7 +85,14 @@ class SilenceCommands:
         return {"silences": [_told(silence, now) for silence in ended]}
 
 
-def _judged(payload: dict[str, Any], now: float) -> Silence:
+def listed(sqlite: sqlite3.Connection, file: Path, payload: dict[str, Any], now: float) -> dict[str, Any]:
+    """Answer `silence list` from a file that need not be written."""
+    kept = silences.read_all(sqlite, file)
+    shown = [silence for silence in kept if payload.get("expired") or silence.state(now) != "expired"]
+    return {"silences": [_told(silence, now) for silence in shown]}
+
+
+def _judged(payload: dict[str, Any], now: float, labels: Callable[[], Sequence[str]]) -> Silence:
     """Return the silence that a payload asks for; CommandError where it is none."""
     starts, until, seconds = (_number(payload, name) for name in ("from", "until", "seconds"))
     if (until is None) == (seconds is None):
@@ -100,7 +109,7 @@ def _judged(payload: dict[str, Any], now: float) -> Silence:
         raise CommandError(message)
     return Silence(
         id=secrets.token_hex(_ID_BYTES),
-        matchers=_matchers(payload.get("matchers")),
+        matchers=_matchers(payload.get("matchers"), labels),
         starts=starts,
         ends=ends,
         author=_text(payload, "author", "who says so (--by NAME)"),
@@ -109,7 +118,7 @@ def _judged(payload: dict[str, Any], now: float) -> Silence:
     )
 
 
-def _matchers(given: object) -> tuple[Matcher, ...]:
+def _matchers(given: object, labels: Callable[[], Sequence[str]]) -> tuple[Matcher, ...]:
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
         message = "silence: expected matchers"
         raise CommandError(message)
@@ -120,6 +129,10 @@ def _matchers(given: object) -> tuple[Matcher, ...]:
         raise CommandError(message) from None
     if not 0 < len(matchers) <= _MATCHERS or sum(len(str(matcher)) for matcher in matchers) > _TEXT_BYTES:
         message = f"silence: expected 1 to {_MATCHERS} matchers (of {_TEXT_BYTES} characters in all)"
+        raise CommandError(message)
+    of_every_incident = {matcher.name for matcher in matchers} <= {*LABELS}
+    if wrong := never_met(matchers, LABELS if of_every_incident else labels()):
+        message = f"silence: {wrong}"
         raise CommandError(message)
     if all(matcher.matches({}) for matcher in matchers):
         message = (

@@ -95,6 +95,24 @@ def test_without_a_daemon_it_is_done_to_the_files(folder: str, store: SqlitePart
 
 
 @pytest.mark.parametrize("command", ["retry", "drop"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((SENT[0].id, "nosuch", "nor-this"), "nosuch, nor-this: no outbox of "),
+        ((SENT[0].id, "--sink", "chat"), f"{SENT[0].id}: no outbox of "),
+        ((SENT[0].id, "--state", "gone"), "holds a message of this id that is gone; none was touched"),
+    ],
+    ids=["id", "sink", "state"],
+)
+def test_a_message_that_is_not_there_is_named(folder: str, command: str, given: tuple[str, ...], told: str) -> None:
+    before = messages(folder)
+    error = run("outbox", command, *given, "--store", folder).exception
+    assert isinstance(error, CommandError)
+    assert told in str(error)
+    assert messages(folder) == before
+
+
+@pytest.mark.parametrize("command", ["retry", "drop"])
 def test_all_of_everything_is_not_meant_by_silence(folder: str, command: str) -> None:
     error = run("outbox", command, "--store", folder).exception
     assert isinstance(error, CommandError)

@@ -57,8 +57,9 @@ def test_a_silence_may_have_its_times_said(store: Path) -> None:
         (("add", "db-1", "--for", "2h", "--comment", "c"), 2, "expected a matcher such as"),
         (("add", "entity=db-1", "--for", "2h"), 2, "Missing option '--comment'"),
         (("expire", "nosuch"), 2, "silence nosuch: not known"),
+        (("add", "site=a", "--for", "2h", "--comment", "c", "--config", "no.yaml"), 2, "no.yaml: cannot be read"),
     ],
-    ids=["no-end", "no-duration", "no-offset", "no-matcher", "no-comment", "no-such"],
+    ids=["no-end", "no-duration", "no-offset", "no-matcher", "no-comment", "no-such", "labels-not-known"],
 )
 def test_what_an_operator_gets_wrong_is_told(store: Path, arguments: tuple[str, ...], code: int, said: str) -> None:
     done = silence(store, *arguments)

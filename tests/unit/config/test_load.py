@@ -294,6 +294,10 @@ def test_a_certificate_that_cannot_be_used_is_told_with_its_line(tmp_path: Path)
             "config.yaml:1: `routes` or `notification.group_by` name labels that no incident has: host; expected topic",
         ),
         (
+            SMALLEST + "routes: [{matchers: [severity=page], sinks: [stdout]}]\n",
+            'config.yaml:1: `routes` can never take anything: severity="page": the severity of an incident is one of',
+        ),
+        (
             SMALLEST + "notification: {entity_labels: '(?P<site>.*)-.*', group_by: [site, role]}\n",
             "config.yaml:1: `routes` or `notification.group_by` name labels that no incident has: role; expected topic",
         ),

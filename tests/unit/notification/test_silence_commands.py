@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from detector.config.labels import LABELS
 from detector.errors import CommandError
 from detector.notification import silence_commands
 from detector.notification.silence_commands import SilenceCommands
@@ -24,7 +25,7 @@ def clock() -> TurnedClock:
 @pytest.fixture
 def commands(tmp_path: Path, clock: TurnedClock) -> Iterator[SilenceCommands]:
     file = NotificationFile(tmp_path / "store", keep_given_up=10, now=clock.now)
-    yield SilenceCommands(file.file, file.connect(), clock.now)
+    yield SilenceCommands(file.file, file.connect(), clock.now, lambda: [*LABELS, "site"])
     file.close()
 
 
@@ -114,6 +115,9 @@ def test_there_are_so_many_at_most(commands: SilenceCommands, monkeypatch: pytes
         ({"seconds": True}, "`seconds` is no time"),
         ({"matchers": []}, "expected 1 to 50 matchers"),
         ({"matchers": "a=b"}, "expected matchers"),
+        ({"matchers": ["host=a"]}, 'host="a": no incident has the label `host`; expected one of topic, partition, '),
+        ({"matchers": ["severity=bogus"]}, 'severity="bogus": the severity of an incident is one of warning, critical'),
+        ({"matchers": ["entity=a", "kind!~anomalous"]}, "the kind of an incident is one of anomaly, absence"),
         ({"matchers": ["db-1"]}, 'expected a matcher such as severity="critical"'),
         ({"matchers": ['entity=~"("']}, "is no regular expression"),
         ({"matchers": ["entity!=db-1"]}, 'say topic=~".+" if that is meant'),

@@ -22,7 +22,7 @@ def entities(messages: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def commands(scene: Scene) -> SilenceCommands:
-    return SilenceCommands(scene.file.file, scene.file.connect(), scene.clock.now)
+    return SilenceCommands(scene.file.file, scene.file.connect(), scene.clock.now, scene.config.labels)
 
 
 def silence(scene: Scene, *matchers: str, **times: float) -> str:
