@@ -8,8 +8,9 @@ import numpy as np
 
 from detector.models.bank import Bank
 from detector.models.blocks import Block
-from detector.models.judging import Judging, Scored
+from detector.models.judging import Judging
 from detector.models.program import Program, Stack
+from detector.models.scored import Scored
 from detector.models.shadow import Shadow
 from detector.models.slots import Slots
 from detector.models.stacking import Turn

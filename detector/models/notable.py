@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from detector.features.layout import ModelFeature
 from detector.models.became import Became, Made
-from detector.models.judging import Scored
 from detector.models.kept import Fate, Kept, joined, record_type
 from detector.models.progress import Tally
+from detector.models.scored import Scored
 from detector.models.stacking import Turn
 from detector.types import Bool, Float64, Int8, Int64, Rows
 

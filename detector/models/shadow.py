@@ -16,9 +16,10 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import followed, scaled
 from detector.models.decision import Decision, Seen, decide
-from detector.models.judging import Judging, Scored
+from detector.models.judging import Judging
 from detector.models.program import Program, Stack
 from detector.models.scale import standardised
+from detector.models.scored import Scored
 from detector.models.slots import Slots
 from detector.models.stacking import Turn, assemble, distinct
 from detector.models.versions import Version

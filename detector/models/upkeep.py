@@ -17,6 +17,19 @@ from detector.models.planting import Planting
 from detector.models.quarantine import Quarantine
 from detector.types import Int64
 
+_EVERY = 64
+"""Upkeep of slots is due, and entities are forgotten, at every such multiple of blocks; no stack crosses one."""
+
+
+def until_due(number: int) -> int:
+    """Return how many blocks from `number` on there are before upkeep is due next."""
+    return _EVERY - number % _EVERY
+
+
+def is_due(number: int) -> bool:
+    """Return whether upkeep is due at the start of block `number`."""
+    return number % _EVERY == 0
+
 
 class Upkeep:
     """Splits dead centroids, promotes what has become normal, and sets the learning gates.

@@ -115,7 +115,7 @@ CHANGES = [
 def early_upkeep() -> Iterator[None]:
     """Let upkeep, gates, quarantine and relations act within a short log."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("detector.models.partition._UPKEEP", 8)
+        patch.setattr("detector.models.upkeep._EVERY", 8)
         patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
         patch.setattr("detector.models.judging._GATED", 0.2)
         patch.setattr("detector.models.relations._FIRST", 20)

@@ -1,4 +1,4 @@
-"""The online K-Means again: plain NumPy in float64, a row and a slot at a time, as the formulas of program.py read."""
+"""The online K-Means again: plain NumPy in float64, a row and a slot at a time, as the program's formulas read."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.scene import ALERTING, DETECTION, EPOCH, FAULT, INCIDENTS, OT
 @pytest.fixture(autouse=True)
 def early_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let gates be set within a short log."""
-    monkeypatch.setattr("detector.models.partition._UPKEEP", 8)
+    monkeypatch.setattr("detector.models.upkeep._EVERY", 8)
     monkeypatch.setattr("detector.models.judging._GATE_ROWS", 100.0)
     monkeypatch.setattr("detector.models.judging._GATED", 0.01)
 

@@ -26,7 +26,7 @@ class Explained:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("detector.models.partition._UPKEEP", 8)
+            patch.setattr("detector.models.upkeep._EVERY", 8)
             patch.setattr("detector.models.judging._GATE_ROWS", 100.0)
             patch.setattr("detector.models.judging._GATED", 0.01)
             self.scene = Scene(SqliteStore(folder, keep_rejects=10))

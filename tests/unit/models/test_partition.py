@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from detector.config.detection import Detection
 from detector.config.sections import Absence, Alerting, Entities, Events, HalfLife
 from detector.models.incidents import SUPPRESSED
-from detector.models.partition import _UPKEEP, PartitionModel
+from detector.models.partition import PartitionModel
 from detector.models.progress import Anomaly, Transition
 from detector.models.slots import WHOLE
+from detector.models.upkeep import until_due
 from detector.types import ControlKind, ControlRecord, Phase, Position, Reason, Rows
 from tests.support.models import DictStore, rows, small
 
@@ -155,7 +156,7 @@ def follow(case: str, size: Callable[[], int], between: Callable[[PartitionModel
     first, controls = CASES[case]
     idle = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("detector.models.partition._UPKEEP", 8)
+        patch.setattr("detector.models.upkeep._EVERY", 8)
         patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
         patch.setattr("detector.models.judging._GATED", 0.2)
         patch.setattr("detector.models.relations._FIRST", 16)
@@ -422,7 +423,7 @@ def test_a_forgotten_entity_returns_as_a_new_one_and_an_evicted_one_as_it_was() 
 def test_dead_centroids_are_split_at_upkeep() -> None:
     model = DictStore().model(small(keyed=False, tick=1e9))
     rng = np.random.default_rng(7)
-    last = 16 * _UPKEEP - 1
+    last = 16 * until_due(0) - 1
     model.advance(rows(rng.normal(8.0, 1.0, (last, 3))))
     reseeds = model.changes["reseeds"]
     model.bank.masses[0, 1] = 0.0
@@ -454,7 +455,7 @@ def test_the_last_rows_of_data_that_end_can_be_learned() -> None:
 
 def test_a_new_normal_far_out_is_gated_until_it_has_lasted_and_then_near_at_once_and_for_good() -> None:
     rng = np.random.default_rng(10)
-    upkeep = 16 * _UPKEEP
+    upkeep = 16 * until_due(0)
     half_life, alerting = HalfLife(events=None), Alerting(false_alarm_rate=1e-2, reference=100_000, warm_up=100)
     gated = partial(small, keyed=False, tick=1e9, members=2, gate=1.5, promote_count=50)
     model = DictStore().model(gated(promote_after=0.9 * upkeep, half_life=half_life, alerting=alerting))

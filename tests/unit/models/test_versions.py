@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from detector.errors import StoreDamagedError
+from detector.models.controls import adopt
 from detector.models.partition import PartitionModel
 from detector.models.versions import Version, version_for
 from detector.types import ControlKind, ControlRecord
@@ -72,5 +73,5 @@ def test_a_refusal_or_a_version_for_another_model_changes_nothing(payload: dict[
 def test_entities_that_are_unknown_by_then_are_passed_over() -> None:
     _, model, version = of_model()
     stranger = Version(("stranger", *version.entities[1:]), *(getattr(version, name) for name in ARRAYS))
-    model._adopt({"made_for": 1, "version": stranger.payload()})
+    adopt(model, {"made_for": 1, "version": stranger.payload()})
     assert "stranger" not in model.slots

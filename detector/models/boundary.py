@@ -1,0 +1,57 @@
+"""The boundary behind a complete block: what the program does not keep of its rows, and what is due there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.models.blocks import Block
+from detector.models.learning import FREEZE
+from detector.models.notable import Ended
+from detector.models.parts import Parts
+from detector.models.scored import Scored
+from detector.models.stacking import Turn, distinct
+from detector.models.upkeep import is_due
+from detector.types import Reason
+
+
+def complete(model: Parts, turn: Turn, scored: Scored) -> None:
+    """Follow a complete block: what the program does not keep, and what is due at this boundary."""
+    block, bank = turn.block, model.bank
+    able = block.usable & (bank.modes[block.slots] != FREEZE)
+    barred = model.known.barred_of(block) if model.known.any_fault else None
+    if barred is not None:
+        able &= ~barred
+    gates = bank.gates[block.slots]
+    gated = able & (gates > 0) & (scored.distance > gates)
+    learned = able & ~gated
+    model.notable.ended(block.number, Ended(able, gated, barred, block.usable))
+    model.beside.learned(block, scored, learned & ~model.faulty, model.budget.rate)
+    model.judging.learn(block, scored, able, learned, model.faulty)
+    model.faulty = np.zeros(0, np.bool_)
+    model.budget.learn(int(block.usable.sum()), block.time)
+    model.judging.rate = model.budget.rate
+    if gated.any():
+        model.quarantine.add(block.slots[gated], block.rows[gated], block.time)
+    slots = block.slots[learned]
+    present, group = distinct(slots, bank.capacity)
+    bank.rows_learned[present] += np.bincount(group, minlength=len(present))
+    model.open = Block.empty(block.number + 1, model.shape.features, block.time)
+    if bank.pool.used:
+        gathering = bank.unseeded(slots)
+        bank.pool.append(bank.seeds[slots[gathering]], block.rows[learned][gathering])
+        model.planting.seed(present)
+    if block.time >= model.known.ends:
+        model.known.expire(block.time)
+    if is_due(model.open.number):
+        model.upkeep.fall_due(model.open.number)
+        _forget(model, block.time - model.detection.entities.forget_after)
+
+
+def _forget(model: Parts, before: float) -> None:
+    stale = model.slots.stale(before)
+    model.copying.before_change(stale)
+    model.incidents.end(stale.tolist(), Reason.FORGOTTEN)
+    forgotten = model.slots.forget(before)
+    model.budget.saw(entities=-len(forgotten))
+    model.copying.forgotten += forgotten
+    model.copying.released(stale)

@@ -1,0 +1,117 @@
+"""Following: how the running state advances by the new rows of a block, each once and in log order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from detector.features.grouping import Grouped
+from detector.models.incidents import Seen
+from detector.models.notable import Turned
+from detector.models.parts import Parts
+from detector.models.progress import UNSCORED, Anomaly, Tally, Transition
+from detector.models.scored import Scored
+from detector.models.slots import NOWHERE
+from detector.models.stacking import Turn
+from detector.types import Float64, Phase, Rows
+
+
+def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is told
+    model: Parts, turn: Turn, scored: Scored, *, rows: Rows, times: Float64, tally: Tally
+) -> None:
+    """Advance the running state by the turn's new rows, and tell what they are."""
+    before = turn.scored - turn.first
+    new, here = slice(before, None), slice(turn.start, turn.end)
+    rates, slots = scored.rates[new], turn.block.slots[turn.scored :]
+    tally.distance[here], tally.rates[here] = scored.distance[new], rates
+    tally.smoothed[here], tally.common[here] = scored.seen.distance[new], scored.at.values[new]
+    if not len(rates):
+        return
+    rate, alerting = model.budget.rate, model.detection.alerting
+    placed = slots != NOWHERE
+    by_slot = Grouped.of(slots[placed], rows.times[here][placed])
+    since = model.judging.drifting(turn, scored, rows.times[here], by_slot)
+
+    def describe(i: int) -> Anomaly:
+        return scored.anomaly(
+            before + i,
+            turn.start + i,
+            since=float(since[i]),
+            observed=tally.observed[turn.start + i],
+            threshold=model.budget.threshold,
+            version=model.model_version,
+            block=turn.block.number,
+        )
+
+    tally.rarest(rates, describe)
+    judged = scored.warm[new] & (rates <= 1.0)
+    flagged = judged & (rates <= rate) & (model.reference.total >= alerting.warm_up)
+    critical = model.incidents.rules.critical * rate
+    # A rate so small may be beyond what the reference supports: then its tail, as it goes on, tells the gravest.
+    grave = judged & ((rates <= critical) | (scored.at.values[new] >= model.reference.extrapolated(critical)))
+    seen = Seen(
+        slots,
+        rows.offsets[here],
+        rows.rows[here],
+        rows.times[here],
+        times[here],
+        rates,
+        judged,
+        flagged,
+        grave,
+        scored.seen.parts[new],
+        turn.block.rows[turn.scored :],
+        scored.distance[new],
+        rate,
+        scored.least_rate,
+        describe,
+    )
+    if not turn.scored:
+        tally.transitions += model.incidents.begin_block(seen) + model.absences.begin_block(seen.first)
+    fresh = int(np.isinf(model.bank.last_seen[by_slot.slots]).sum())
+    back = model.absences.follow(seen, placed, by_slot)
+    model.bank.last_seen[slots[placed]] = seen.partition_times[placed]
+    transitions, faulty, made = model.incidents.follow(seen)
+    ready = model.reference.total >= alerting.warm_up
+    model.notable.saw(
+        Turned(
+            turn,
+            scored,
+            flagged,
+            since,
+            _alone(model, turn, scored),
+            made,
+            model.budget.threshold,
+            ready=ready,
+            version=model.model_version,
+            by=model.known.ids,
+        )
+    )
+    tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
+    tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
+    tally.critical += int((flagged & seen.grave).sum())
+    tally.suppressed, model.incidents.suppressed = tally.suppressed + model.incidents.suppressed, Counter()
+    model.faulty = np.concatenate([model.faulty, faulty])
+    opened = sum(happened.phase is Phase.OPEN for happened in transitions)
+    model.budget.saw(exceedances=_by_chance(model, transitions), incidents=opened, entities=fresh)
+
+
+def _by_chance(model: Parts, transitions: Sequence[Transition]) -> int:
+    """Count the anomalous rows of the incidents that are over, one of each that was no chance.
+
+    How many rows an incident has by chance is what a budget goes by: those of faults would multiply the rate.
+    """
+    most = model.incidents.rules.fault_count + 1
+    counts = [happened.count for happened in transitions if happened.phase is Phase.RESOLVE]
+    return sum(count if count <= most else 1 for count in counts)
+
+
+def _alone(model: Parts, turn: Turn, scored: Scored) -> Float64 | None:
+    """Return the rates that the turn's new rows [n] would have but for what spared some, if anything did."""
+    if scored.spared is None:
+        return None
+    new = slice(turn.scored - turn.first, None)
+    alone = model.judging.alone(scored.distance[new], model.bank.sketches[turn.block.slots[turn.scored :]])
+    return np.where(scored.spared[new] == -1, UNSCORED, alone)

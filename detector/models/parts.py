@@ -1,0 +1,150 @@
+"""What the model of a partition is made of, and how it begins."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from detector.config.detection import Detection
+from detector.features.layout import column_names, model_features
+from detector.features.transforms import Transforms
+from detector.models.absence import Absences
+from detector.models.absence_state import State
+from detector.models.bank import Bank
+from detector.models.beside import Beside
+from detector.models.blocks import Block
+from detector.models.budget import Budget, Running
+from detector.models.copying import Copying
+from detector.models.incidents import Incidents, Rules
+from detector.models.judging import Judging, smoothing_of
+from detector.models.known import Known
+from detector.models.learning import MODES, Learning
+from detector.models.notable import Notable
+from detector.models.planting import Planting
+from detector.models.program import Program
+from detector.models.quarantine import Quarantine
+from detector.models.reference import Reference
+from detector.models.said import Said
+from detector.models.shape import Shape, relates, rules_of, seed_rows, shape_of
+from detector.models.slots import Slots
+from detector.models.upkeep import Upkeep
+from detector.models.window import WindowLimits
+from detector.types import Bool, Partition
+
+
+class Parts:
+    """One partition's bank, open block, references, running state, and what works on them.
+
+    `programs` gives the compiled program of a detection configuration; `load` the states of evicted entities.
+
+    model_version  counts the models of this partition from 1: a cold start makes a new one
+    applied        control records that have taken effect
+    time           the partition's event time, epoch seconds; -inf before the first row
+    born           what it was when this version of the model began
+    changes        what upkeep did to its slots so far: `reseeds` and `promotions`
+    learning       the learning modes of its entities
+    known          what operators said of regions
+    notable        events to be kept for those who ask of them, `keep_events` at most
+    faulty         bool [n]  rows of the open block that may not count as normal: their slot had an incident
+    """
+
+    detection: Detection
+    shape: Shape
+    program: Program
+    bank: Bank
+    slots: Slots
+    copying: Copying
+    open: Block
+    judging: Judging
+    known: Known
+    notable: Notable
+    quarantine: Quarantine
+    upkeep: Upkeep
+    beside: Beside
+    incidents: Incidents
+    absences: Absences
+    budget: Budget
+    faulty: Bool
+    transforms: Transforms
+    planting: Planting
+
+    def __init__(  # noqa: PLR0913 - what a model is made of
+        self,
+        partition: Partition,
+        detection: Detection,
+        *,
+        programs: Callable[[Detection], Program],
+        load: Callable[[Sequence[str]], dict[str, bytes]],
+        window: WindowLimits | None = None,
+        keep_events: int = 0,
+    ) -> None:
+        self.partition = partition
+        self.keep_events = keep_events
+        self.programs = programs
+        self.load = load
+        self.window = window
+        self.applied = 0
+        self.model_version = 1
+        self.time = -math.inf
+        self.changes = Counter[str]()
+        self.learning = Learning(detection.learning, {})
+        self.born = -math.inf
+        self.begin_cold(detection, 0)
+
+    def begin_cold(self, detection: Detection, number: int, known: Iterable[Said] = ()) -> None:
+        """Begin with nothing learned, at block `number`."""
+        self.detection = detection
+        self.shape = shape_of(detection)
+        self.program = self.programs(detection)
+        rules, alphas = rules_of(detection), smoothing_of(detection)
+        self.transforms = Transforms(detection.events)
+        history = self.transforms.width
+        seeds, relations = seed_rows(detection), relates(detection)
+        self.bank = Bank(self.shape, seeds, smoothing=len(alphas), history=history, relations=relations)
+        self.slots = Slots(self.bank, detection.entities.limit, self.load, self.learning.mode_of)
+        self.known = Known(self.slots, column_names(detection.events), known)
+        self.judging = Judging(self.bank, detection, self.known)
+        self.planting = Planting(self.partition, self.bank, self.slots, rules, alphas)
+        self.quarantine = Quarantine(self.bank, self.planting, self.known)
+        self.upkeep = Upkeep(self.bank, self.planting, self.quarantine, self.judging, self.changes)
+        earlier = self.notable.hand_over() if hasattr(self, "notable") else []
+        self.notable = Notable(model_features(detection.events), self.shape.features, self.keep_events, earlier)
+        self.copying = Copying(self.bank, self.slots)
+        self.beside = Beside(self.partition, self.bank, self.slots, self.judging, self.window)
+        self.born = self.time
+        self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
+        self.absences = Absences(self.bank, self.slots, detection, State())
+        self.faulty = np.zeros(0, np.bool_)
+        self.budget_by(detection, Running())
+        self.open = Block.empty(number, self.shape.features, self.time)
+
+    def budget_by(self, detection: Detection, running: Running) -> None:
+        """Let the rate from which on rows are flagged follow a configuration, and go on from what is running."""
+        self.budget = Budget(detection.alerting, running)
+        self.judging.rate = self.budget.rate
+
+    @property
+    def reference(self) -> Reference:
+        """The recent scores that a rate is judged against."""
+        return self.judging.reference
+
+    @property
+    def slots_warming_up(self) -> int:
+        """Resident slots that have no centroids yet, or have not learned enough rows to alert."""
+        resident = self.slots.resident_slots()
+        few = self.bank.rows_learned[resident] < self.detection.model.warm_up
+        return int((few | self.bank.unseeded(resident)).sum())
+
+    @property
+    def slots_learning(self) -> dict[str, int]:
+        """Resident slots by their learning mode."""
+        counts = np.bincount(self.bank.modes[self.slots.resident_slots()], minlength=len(MODES))
+        return dict(zip(MODES, counts.tolist(), strict=True))
+
+    @property
+    def centroids_active(self) -> int:
+        """Centroids with mass, over the resident slots."""
+        return int((self.bank.masses[self.slots.resident_slots()] > 0).sum())
