@@ -123,6 +123,7 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
             web.start()
             parts.callback(web.close)
         observing = Observing(metrics, clock.now)
+        parts.callback(observing.ended)
         observing.reloaded(successful=True)
         metrics.ask(health.age, partial(_disk, config.store.path))
         store = SqliteStore(

@@ -14,6 +14,7 @@ from detector.models.learning import MODES
 from detector.models.progress import Progress
 from detector.owned import Owned
 from detector.portion import Done
+from detector.rejecting import Rejecting
 from detector.store.writer import Finished
 from detector.telemetry.logs import Rarely
 from detector.telemetry.metrics import Metrics
@@ -42,6 +43,7 @@ class Observing:
         self._metrics = metrics
         self._now = now
         self._changes: dict[Partition, Counter[str]] = {}
+        self._rejecting = Rejecting(monotonic)
         self._unmet = {shortfall: Rarely(log, monotonic) for shortfall in Shortfall}
 
     # --- the pipeline's
@@ -54,6 +56,7 @@ class Observing:
         for reason, count in done.rejected.items():
             metrics.events_rejected.labels(reason).inc(count)
         metrics.dead_letters.inc(done.dead_letters)
+        self._rejecting.decoded(owned.partition, done)
         metrics.observe_batch_sizes([done.rows])
         metrics.scoring_duration_seconds.observe(seconds)
         changes, told = owned.model.changes, self._changes.get(owned.partition, Counter())
@@ -79,6 +82,10 @@ class Observing:
                 metrics.incidents.labels(transition.severity).inc()
             elif transition.phase is Phase.RESOLVE and transition.reason is not None:
                 metrics.incidents_resolved.labels(transition.reason).inc()
+
+    def ended(self) -> None:
+        """Say what there is to say at the end, however little was read."""
+        self._rejecting.look(least=1)
 
     def alerted(self, entries: Sequence[OutboxEntry]) -> None:
         """Count alerts, each once however many sinks it goes to."""
@@ -110,6 +117,7 @@ class Observing:
         for place, severity in enumerate((Severity.WARNING, Severity.CRITICAL)):
             metrics.incidents_open.labels(severity).set(sum(each[place] for each in by_severity))
         self._tell_budget(owned)
+        self._rejecting.look()
         metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
         metrics.entities_absent.set(sum(each.model.absences.absent for each in owned))
         metrics.rows_quarantined.set(sum(each.model.quarantine.rows for each in owned))

@@ -162,6 +162,7 @@ class Owned:
             passed_over,
             Counter(reason.value for reject in rejects for reason in reject.reasons),
             sum(self._keep(_dead_letter(self.partition, reject)) for reject in rejects),
+            {reject.reasons[0].value: reject.detail for reject in rejects},
         )
 
     def _keep(self, letter: DeadLetter) -> bool:

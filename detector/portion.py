@@ -34,12 +34,14 @@ class Done(NamedTuple):
     passed_over   records or rows that `where` or a tombstone left out
     rejected      rejected rows, and records without any, by reason
     dead_letters  records that went to the dead letters
+    details       by reason what there is to say of one of them, a line for people
     """
 
     rows: int
     passed_over: int
     rejected: Counter[str]
     dead_letters: int
+    details: dict[str, str]
 
 
 def records_from(records: Sequence[Record], position: Position) -> Sequence[Record]:
