@@ -18,18 +18,23 @@ from detector.alerts.http import Post
 from detector.alerts.posting import PostingSink
 from detector.alerts.webhook import judged, request_headers
 from detector.config.webhook import header_value
-from detector.types import Severity
+from detector.types import Outcome, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from detector.config.sections import AlertmanagerSink as Settings
-    from detector.types import OutboxEntry
+    from detector.types import Attempt, OutboxEntry
 
 RESEND = "resend"
 """The kind of the entries by which the notifier has an open incident sent again."""
 INTERVALS_AHEAD = 4
 """How many resend intervals an alert outlives its last message: three may be lost."""
+
+MOST_TOGETHER = 100
+"""Entries that go out in one POST, at most ..."""
+_MOST_BYTES = 1 << 20
+"""... and of how many bytes in all, but for one that is larger by itself."""
 
 _JSON = msgspec.json.Encoder()
 
@@ -42,23 +47,43 @@ class AlertmanagerSink(PostingSink):
         headers = request_headers(settings.headers, place) | _authorization(settings, place)
         super().__init__(settings, place, url=settings.url.rstrip("/") + "/api/v2/alerts", headers=headers, now=now)
         self.resend_interval = settings.resend_interval
+        self._posts = settings.concurrency
+        self.concurrency = settings.concurrency * MOST_TOGETHER
+        """Entries that are taken at once, as a POST takes many."""
 
-    def _post(self, entry: OutboxEntry) -> Post:
-        return Post(self._body(entry), {})
+    def deliver_together(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
+        """Post entries, many in one; where those are refused, each by itself, as one may be to blame for all."""
+        pieces = list(_pieces([(entry, self._alerts(entry)) for entry, _ in entries]))
+        attempts = self._post_pieces([piece for _, piece in pieces])
+        told: list[Attempt] = []
+        for (held, _), attempt in zip(pieces, attempts, strict=True):
+            alone = attempt.outcome is Outcome.REFUSED and len(held) > 1
+            told += self._post_pieces([self._alerts(entry) for entry in held]) if alone else [attempt] * len(held)
+        return told
 
-    def _body(self, entry: OutboxEntry) -> bytes:
+    def _post_pieces(self, pieces: Sequence[Sequence[bytes]]) -> list[Attempt]:
+        posts = [Post(b"[" + b",".join(piece) + b"]", {}) for piece in pieces]
+        rounds = (posts[at : at + self._posts] for at in range(0, len(posts), self._posts))
+        return [attempt for together in rounds for attempt in self._target.post_all(together)]
+
+    def _alerts(self, entry: OutboxEntry) -> list[bytes]:
+        """Return the alerts that an entry tells, each as JSON."""
         message = messages.read(entry)
         if message.fleet is not None:
-            return _JSON.encode(list(self._fleet(message, message.fleet)))
+            return [_JSON.encode(posted) for posted in self._fleet(message, message.fleet)]
         news = entry.kind != RESEND
-        return _JSON.encode([posted for alert in message.alerts for posted in self._posted(alert, news=news)])
+        return [_JSON.encode(posted) for alert in message.alerts for posted in self._posted(alert, news=news)]
 
     def _posted(self, alert: messages.Document, *, news: bool) -> Iterator[dict[str, Any]]:
-        """Yield the alert, and, where it is `news` that its severity has risen, the end of what it was before."""
+        """Yield the alert, and, where it is `news` that its severity has risen, the end of what it was before.
+
+        With `collapse` the message that told of it may have been dropped for this one.
+        """
         labels, annotations = format_.labels(alert), format_.notes(alert)
         start = self._start(alert)
         yield self._alert(labels, annotations, start, firing=messages.firing(alert))
-        if news and alert["phase"] == "update" and alert["reason"] == "severity":
+        rose = alert["phase"] == "update" and alert["reason"] == "severity"
+        if news and (rose or (self.collapse and alert["incident"]["sequence"] > 1)):
             for lower in list(Severity)[: list(Severity).index(alert["severity"])]:
                 yield self._alert({**labels, "severity": lower.value}, annotations, start, firing=False)
 
@@ -82,6 +107,25 @@ class AlertmanagerSink(PostingSink):
         incident, now = alert["incident"], self._now()
         begun: str = incident["start"] if incident["start_epoch"] < now else format_.instant(now)
         return begun
+
+
+def _pieces(
+    entries: Sequence[tuple[OutboxEntry, list[bytes]]],
+) -> Iterator[tuple[list[OutboxEntry], list[bytes]]]:
+    """Divide entries, with the alerts of each, into pieces of bounded size, in order."""
+    held: list[OutboxEntry] = []
+    piece: list[bytes] = []
+    size = 0
+    for entry, alerts in entries:
+        more = sum(map(len, alerts))
+        if held and (len(held) == MOST_TOGETHER or size + more > _MOST_BYTES):
+            yield held, piece
+            held, piece, size = [], [], 0
+        held.append(entry)
+        piece += alerts
+        size += more
+    if held:
+        yield held, piece
 
 
 def _authorization(settings: Settings, place: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from detector.alerts.http import HttpTarget, Post
+from detector.alerts.http import HttpTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -51,14 +51,10 @@ class PostingSink(ABC):
         """Post once, within the timeout, whatever the receiver does."""
         return self.deliver_together([(entry, attempt)])[0]
 
+    @abstractmethod
     def deliver_together(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
-        """Post several at the same time; returns an attempt for each."""
-        return self._target.post_all([self._post(entry) for entry, _ in entries])
+        """Post several, at most `concurrency` of them; returns an attempt for each."""
 
     def close(self) -> None:
         """Close the connections. Closing twice is harmless."""
         self._target.close()
-
-    @abstractmethod
-    def _post(self, entry: OutboxEntry) -> Post:
-        """Return what is posted for an entry."""

@@ -16,12 +16,12 @@ from detector.config.webhook import header_value, signing_key
 from detector.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from detector.alerts.rendering import Rendering
     from detector.config.sections import Secret
     from detector.config.sections import WebhookSink as Settings
-    from detector.types import OutboxEntry
+    from detector.types import Attempt, OutboxEntry
 
 T = TypeVar("T")
 
@@ -43,6 +43,10 @@ class WebhookSink(PostingSink):
         super().__init__(settings, place, url=settings.url, headers=request_headers(settings.headers, place), now=now)
         self._rendering = rendering
         self._signers = signers
+
+    def deliver_together(self, entries: Sequence[tuple[OutboxEntry, int]]) -> list[Attempt]:
+        """Post several at the same time; returns an attempt for each."""
+        return self._target.post_all([self._post(entry) for entry, _ in entries])
 
     def _post(self, entry: OutboxEntry) -> Post:
         body = self._rendering(entry)
