@@ -16,6 +16,7 @@ _SPEED = 60.0
 
 
 def demo(  # noqa: PLR0913 - the options of a command
+    context: typer.Context,
     config: ConfigFile = DEFAULT_CONFIG,
     *,
     fleet: Annotated[bool, typer.Option("--fleet", help="Replay a simulated fleet with labelled faults.")] = False,
@@ -55,6 +56,10 @@ def demo(  # noqa: PLR0913 - the options of a command
         raise typer.BadParameter(message)
     if produce is None and speed != _SPEED:
         message = "--speed goes with --fleet --produce TOPIC"
+        raise typer.BadParameter(message)
+    given_by = context.get_parameter_source("config")
+    if produce is None and given_by is not None and given_by.name == "COMMANDLINE":  # and not by the environment
+        message = "--config goes with --fleet --produce TOPIC: a demo by itself brings all that it needs"
         raise typer.BadParameter(message)
     end_in_order_at_signals()
     if produce is not None:

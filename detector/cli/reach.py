@@ -22,8 +22,9 @@ from detector.config.sections import (
     WebhookSink,
 )
 from detector.config.tls import reveal, tls_context
-from detector.errors import ConfigError, SinkError, SourceError
+from detector.errors import ConfigError, DetectorError, SinkError, SourceError
 from detector.telemetry.clock import SystemClock
+from detector.web.binding import bind
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,18 @@ class Reached:
 
 def reach(config: Config) -> list[Reached]:
     """Try once what a configuration names: file, broker, schema registry, webhooks, Alertmanagers."""
-    return [*_file(config), *_broker(config), *_registry(config), *_webhooks(config)]
+    return [*_file(config), *_broker(config), *_registry(config), *_webhooks(config), *_listening(config)]
+
+
+def _listening(config: Config) -> Iterator[Reached]:
+    """Take any free port of the address that the daemon is to listen on: its own may be in use by one that runs."""
+    if config.http.enabled:
+        trouble = None
+        try:
+            bind(config.http.model_copy(update={"port": 0})).close()
+        except DetectorError as error:
+            trouble = str(error)
+        yield Reached("HTTP to listen", config.http.host, trouble, DetectorError.exit_code)
 
 
 def _file(config: Config) -> Iterator[Reached]:

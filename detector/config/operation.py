@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from detector.config.section import Secret, Section
 from detector.config.units import NUMBER, Bytes, Count, Seconds, TopicName
+
+_NAME = re.compile(r"(?=.{1,253}$)([a-zA-Z0-9_]([a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?)(\.(?!$)[a-zA-Z0-9_-]{1,63})*\.?")
+
+
+def _host(given: str) -> str:
+    try:
+        ipaddress.ip_address(given.partition("%")[0])
+    except ValueError:
+        if not _NAME.fullmatch(given) or given.replace(".", "").isdecimal():
+            message = (
+                "expected an address or a name of this machine alone, such as 127.0.0.1, 0.0.0.0, ::1 or localhost"
+            )
+            raise ValueError(message) from None
+    return given
 
 
 class DeadLetters(Section):
@@ -44,8 +60,8 @@ class Store(Section):
 class Http(Section):
     """Metrics and health over HTTP."""
 
-    host: str = "127.0.0.1"
-    """Address to listen on."""
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    """Address, or name of an address, of this machine to listen on; 0.0.0.0 and :: = all."""
     port: Annotated[int, Field(ge=0, le=65535), NUMBER] = 9108
     """Port to listen on; 0 = any free one, told in the log."""
     enabled: bool = True

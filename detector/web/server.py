@@ -16,10 +16,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from detector.config.sections import Http
-from detector.errors import DetectorError
 from detector.telemetry.health import HANG, Health
 from detector.telemetry.metrics import Metrics
 from detector.version import __version__
+from detector.web.binding import bind
 from detector.web.reload import NOT_ALLOWED, Reload
 
 log = structlog.get_logger(__name__)
@@ -82,7 +82,7 @@ class WebServer:
 
         Raises DetectorError where the address cannot be had.
         """
-        self._socket = _bind(self._http)
+        self._socket = bind(self._http)
         self._thread.start()
         host, port = self.address
         log.info("listening", url=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
@@ -106,25 +106,3 @@ class WebServer:
         assert self._socket is not None
         # uvicorn installs signal handlers in the main thread alone, so here the daemon keeps its own.
         self._server.run(sockets=[self._socket])
-
-
-def _bind(http: Http) -> socket.socket:
-    place = f"http.host {http.host!r}, http.port {http.port}"
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            http.host, http.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        message = f"{place}: cannot listen: {error.strerror}; give an address of this machine"
-        raise DetectorError(message) from error
-    try:
-        # Without it a restart would find the port taken by the old connections for a minute.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        message = f"{place}: cannot listen: {error.strerror}; give another `http.port`, 0 for any free one"
-        raise DetectorError(message) from error
-    return listener

@@ -53,13 +53,14 @@ def test_a_fleet_is_written_that_the_shipped_configuration_reads(broker: Cluster
         (["--produce", "t"], "--produce goes with --fleet"),
         (["--fleet", "--json", "--produce", "t"], "--json goes with --fleet, and not with --produce"),
         (["--fleet", "--speed", "2"], "--speed goes with --fleet --produce TOPIC"),
-        (["--set", "model.mass=1"], "--set goes with --fleet, and not with --produce"),
+        (["--fleet", "-c", "a.yaml"], "--config goes with --fleet --produce TOPIC: a demo by itself brings all that"),
+        (["--config", "a.yaml"], "--config goes with --fleet --produce TOPIC"),
         (["--fleet", "--set", "model.relations=perhaps"], "--set model.relations=perhaps: Input should be 'auto'"),
     ],
 )
 def test_what_cannot_be_produced_is_told(arguments: list[str], said: str) -> None:
-    command = [sys.executable, "-m", "detector", "demo", *arguments, "--config", str(SHIPPED)]
-    environ = {**os.environ, "COLUMNS": "200"}
+    command = [sys.executable, "-m", "detector", "demo", *arguments]
+    environ = {**os.environ, "COLUMNS": "200", "DETECTOR_CONFIG": str(SHIPPED)}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert said in done.stderr

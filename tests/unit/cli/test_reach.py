@@ -44,9 +44,11 @@ def serving(status: int) -> Iterator[tuple[int, Requests]]:
         server.server_close()
 
 
-def configured(sinks: str = "[]", registry: str = "null", source: str = "{kind: computer}") -> Config:
+def configured(
+    sinks: str = "[]", registry: str = "null", source: str = "{kind: computer}", http: str = "{enabled: false}"
+) -> Config:
     return parse(
-        f"source: {source}\nevents: {{features: [a], registry: {registry}}}\nsinks: {sinks}\n",
+        f"source: {source}\nevents: {{features: [a], registry: {registry}}}\nsinks: {sinks}\nhttp: {http}\n",
         "c",
         environ={},
     )
@@ -130,3 +132,15 @@ def test_what_does_not_speak_http_is_told() -> None:
         (reached,) = reach(configured(registry=f"{{url: 'http://127.0.0.1:{server.getsockname()[1]}'}}"))
         thread.join()
     assert reached.trouble
+
+
+def test_an_address_to_listen_on_is_this_machines_and_may_be_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (here,) = reach(configured(http=f"{{port: {server.getsockname()[1]}}}"))
+    assert (here.what, here.address, here.trouble) == ("HTTP to listen", "127.0.0.1", None)
+    (elsewhere,) = reach(configured(http="{host: 192.0.2.1}"))
+    assert elsewhere.trouble == (
+        "http.host '192.0.2.1', http.port 0: cannot listen: Cannot assign requested address; give an address of this "
+        "machine"
+    )
+    assert elsewhere.exit_code == 1
