@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apprise
 
 from detector.alerts import bodies, messages
+from detector.alerts.targets import TargetNotAllowedError, allowed_address, networks
 from detector.config.tls import reveal
 from detector.errors import ConfigError
 from detector.types import Attempt, OutboxEntry, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from detector.alerts.rendering import Rendering
     from detector.config.sections import AppriseSink as Settings
 
@@ -25,7 +29,9 @@ logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
 class AppriseSink:
     """Sends to one service. All calls come from one thread.
 
-    The library says whether it was taken, not why not: whatever is not counts as an outage, and is tried again.
+    The library says whether it was taken, not why not: whatever is not counts as an outage, and is tried again. It
+    makes its connections itself, so a host that its URL names is judged before each message; redirects it does not
+    follow.
     """
 
     def __init__(self, settings: Settings, place: str, rendering: Rendering = bodies.text) -> None:
@@ -34,7 +40,9 @@ class AppriseSink:
         self.collapse = settings.collapse
         self._timeout = settings.timeout
         self._rendering = rendering
-        self._service = apprise.Apprise(asset=apprise.AppriseAsset(app_id="detector", async_mode=False))
+        self._allowed = networks(settings.allow_networks)
+        asset = apprise.AppriseAsset(app_id="detector", async_mode=False, http_redirects=False)
+        self._service = apprise.Apprise(asset=asset)
         # A thread, as no timeout of the library bounds a service that answers a byte a second.
         self._under_way: Future[bool] | None = None
         if not self._service.add(reveal(settings.url, f"{place}.url")) or len(self._service) != 1:
@@ -55,9 +63,21 @@ class AppriseSink:
             return Attempt(Outcome.RETRY, "timeout", "the service still holds the attempt before")
         message = messages.read(entry)
         text = self._rendering(entry).decode()
-        self._under_way = _in_a_thread(self._service, _title(message), text, _kind(message))
+        title, kind = _title(message), _kind(message)
+
+        def send() -> bool:
+            for host in _hosts(self._service[0]):
+                found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+                allowed_address(host, [str(one[4][0]) for one in found], self._allowed)
+            return bool(self._service.notify(body=text, title=title, notify_type=kind))
+
+        self._under_way = _in_a_thread(send)
         try:
             taken = self._under_way.result(self._timeout)
+        except TargetNotAllowedError as error:
+            return Attempt(Outcome.RETRY, "not_allowed", str(error))
+        except (socket.gaierror, UnicodeError):
+            return Attempt(Outcome.RETRY, "connect", "the name of the service's host cannot be resolved")
         except TimeoutError:
             return Attempt(Outcome.RETRY, "timeout", f"the service did not answer in {self._timeout:g} s")
         if not taken:
@@ -79,13 +99,25 @@ def _kind(message: messages.Message) -> apprise.NotifyType:
     return apprise.NotifyType.FAILURE if message.severity == "critical" else apprise.NotifyType.WARNING
 
 
-def _in_a_thread(service: apprise.Apprise, title: str, body: str, kind: apprise.NotifyType) -> Future[bool]:
+def _hosts(service: Any) -> list[str]:
+    """Return the host that a service's URL leads to; none where it has none, as that of a public service has.
+
+    Where the URL of such a service could stand for a token as well, it counts as a host if it looks like one: a token
+    must not be asked the name servers for.
+    """
+    host = str(getattr(service, "smtp_host", None) or service.host or "").strip("[]")
+    places = ["{host}" in template for template in service.templates]
+    looks = "." in host or ":" in host or host == "localhost"
+    return [host] if host and (all(places) or (any(places) and looks)) else []
+
+
+def _in_a_thread(send: Callable[[], bool]) -> Future[bool]:
     """Begin to send, on a thread that is left behind at exit."""
     result: Future[bool] = Future()
 
     def run() -> None:
         try:
-            result.set_result(bool(service.notify(body=body, title=title, notify_type=kind)))
+            result.set_result(send())
         except Exception as error:  # noqa: BLE001 - it is handed to whoever waits
             result.set_exception(error)
 

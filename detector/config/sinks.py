@@ -2,71 +2,96 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from detector.config.connection import Tls
 from detector.config.section import Secret, Section
 from detector.config.units import NUMBER, Count, HttpUrl, Networks, Seconds, TopicName
 from detector.config.webhook import HeaderName, HeaderValue, SigningSecret
 
-T = TypeVar("T")
-
 BodyName = Literal["detector", "alertmanager"]
 """A built-in body."""
 
-Concurrency = Annotated[int, Field(gt=0, le=64), NUMBER]
-"""Calls that may be under way at once."""
+Name = Annotated[str, Field(description="Its name in metrics and logs.")]
 
+Direct = Annotated[
+    bool,
+    Field(
+        description="Whether each alert goes out at once and by itself, as programs like it; else in messages for "
+        "people: grouped, repeated, silenced."
+    ),
+]
 
 Template = Annotated[str, Field(min_length=1)]
 """A Jinja2 template."""
 
 
-def _one_template(section: T) -> T:
-    if getattr(section, "template", None) is not None and getattr(section, "template_file", None) is not None:
-        message = "give `template` or `template_file`, not both"
+def _without_api(url: str) -> str:
+    """Return the URL of an Alertmanager without what the sink puts behind it."""
+    if re.search(r"/api/v1(/alerts)?/?$", url):
+        message = "Alertmanager's API v1 is no more; give its URL alone, such as http://127.0.0.1:9093"
         raise ValueError(message)
-    return section
+    return re.sub(r"/api(/v2(/alerts)?)?/*$", "", url)
 
 
-class WebhookSink(Section):
+class Receiving(Section):
+    """What has a receiver that takes messages one by one, and may be slow or away."""
+
+    timeout: Seconds = 20.0
+    """How long one attempt may take."""
+    collapse: bool = False
+    """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
+    allow_networks: Networks = []
+    """Networks, such as 10.0.0.0/8, that the URL may lead to although they are not on the public internet (loopback,
+    private and link-local addresses are refused else), as a list or as text with commas."""
+
+
+class Posting(Receiving):
+    """What posts over HTTP."""
+
+    tls: Tls = Tls()
+    """TLS settings, used with an https URL."""
+    headers: dict[HeaderName, HeaderValue] = {}
+    """Further request headers, such as Authorization."""
+    concurrency: Annotated[int, Field(gt=0, le=64), NUMBER] = 1
+    """Calls that may be under way at once; whatever it is, messages of one incident keep their order."""
+
+
+class Templated(Section):
+    """What sends a text of the operator's making where one is given."""
+
+    template: Template | None = None
+    """A Jinja2 template of what is sent, instead of what is built in."""
+    template_file: Path | None = None
+    """A file that holds the template."""
+
+    @model_validator(mode="after")
+    def _one_template(self) -> Self:
+        if self.template is not None and self.template_file is not None:
+            message = "give `template` or `template_file`, not both"
+            raise ValueError(message)
+        return self
+
+
+class WebhookSink(Posting, Templated):
     """Alerts by HTTP POST, signed as Standard Webhooks 1.0.0 has it."""
 
     kind: Literal["webhook"] = "webhook"
     """A webhook."""
-    name: str = "webhook"
-    """Its name in metrics and logs."""
-    direct: bool = False
-    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
-    repeated, silenced."""
+    name: Name = "webhook"
+    direct: Direct = False
     url: HttpUrl
     """Where to post."""
     secrets: list[SigningSecret] = []
     """Signing secrets (whsec_...), the newest first: a message is signed with each, so that they can be rotated.
     Empty items are left out; without any, messages go unsigned."""
-    timeout: Seconds = 20.0
-    """How long one attempt may take."""
-    tls: Tls = Tls()
-    """TLS settings, used with an https URL."""
-    headers: dict[HeaderName, HeaderValue] = {}
-    """Further request headers, such as Authorization."""
-    allow_networks: Networks = []
-    """Networks, such as 10.0.0.0/8, that the URL may lead to although they are not on the public internet (loopback,
-    private and link-local addresses are refused else), as a list or as text with commas."""
-    concurrency: Concurrency = 1
-    """Calls that may be under way at once; whatever it is, messages of one incident keep their order."""
-    collapse: bool = False
-    """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
     body: BodyName = "detector"
     """What is posted: `detector`, the message as its JSON schema has it (`detector schema --help` tells them), or
     `alertmanager`, as Alertmanager posts to its webhooks (format version 4)."""
-    template: Template | None = None
-    """Instead of a body: a Jinja2 template that makes what is sent."""
-    template_file: Path | None = None
-    """A file that holds the template."""
 
     @field_validator("secrets", mode="before")
     @classmethod
@@ -74,30 +99,16 @@ class WebhookSink(Section):
         # `- ${OLD_SECRET:-}` is an empty item, so that rotation needs no change of the file.
         return [item for item in given if item is not None] if isinstance(given, list) else given
 
-    _one = model_validator(mode="after")(_one_template)
 
-
-class AppriseSink(Section):
-    """Messages to a chat, a pager or a mailbox, through apprise."""
+class AppriseSink(Receiving, Templated):
+    """Messages to a chat, a pager or a mailbox, through apprise: a title, and the summary with a line an incident."""
 
     kind: Literal["apprise"] = "apprise"
     """A service that apprise knows."""
-    name: str = "apprise"
-    """Its name in metrics and logs."""
-    direct: bool = False
-    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
-    repeated, silenced."""
+    name: Name = "apprise"
+    direct: Direct = False
     url: Secret
     """The service, with the tokens that it asks for, as apprise has it (https://appriseit.com/services/): a secret."""
-    timeout: Seconds = 20.0
-    """How long one attempt may take."""
-    collapse: bool = False
-    """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
-    template: Template | None = None
-    """A Jinja2 template of the text; left out: the summary, and a line for each incident."""
-    template_file: Path | None = None
-    """A file that holds the template."""
-    _one = model_validator(mode="after")(_one_template)
 
 
 class KafkaSink(Section):
@@ -105,11 +116,8 @@ class KafkaSink(Section):
 
     kind: Literal["kafka"] = "kafka"
     """A Kafka topic."""
-    name: str = "kafka"
-    """Its name in metrics and logs."""
-    direct: bool = True
-    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
-    repeated, silenced."""
+    name: Name = "kafka"
+    direct: Direct = True
     topic: TopicName
     """The topic."""
 
@@ -119,22 +127,18 @@ class StdoutSink(Section):
 
     kind: Literal["stdout"] = "stdout"
     """Standard output."""
-    name: str = "stdout"
-    """Its name in metrics and logs."""
-    direct: bool = True
-    """Whether each alert goes out at once and by itself, as programs like it; else in messages for people: grouped,
-    repeated, silenced."""
+    name: Name = "stdout"
+    direct: Direct = True
 
 
-class AlertmanagerSink(Section):
+class AlertmanagerSink(Posting):
     """Alerts to Prometheus' Alertmanager, which groups, repeats, silences and inhibits them itself."""
 
     kind: Literal["alertmanager"] = "alertmanager"
     """An Alertmanager."""
-    name: str = "alertmanager"
-    """Its name in metrics and logs."""
-    url: HttpUrl
-    """Where it is, without /api/v2; one sink for each Alertmanager of a cluster."""
+    name: Name = "alertmanager"
+    url: Annotated[HttpUrl, AfterValidator(_without_api)]
+    """Where it is, with or without /api/v2 at its end; one sink for each Alertmanager of a cluster."""
     resend_interval: Seconds = 60.0
     """An open incident is sent again after so much time; Alertmanager takes it for resolved when it has heard nothing
     of it for four times as long."""
@@ -144,19 +148,6 @@ class AlertmanagerSink(Section):
     """That user's password."""
     token: Secret | None = None
     """A bearer token, where it asks for one instead."""
-    timeout: Seconds = 20.0
-    """How long one attempt may take."""
-    tls: Tls = Tls()
-    """TLS settings, used with an https URL."""
-    headers: dict[HeaderName, HeaderValue] = {}
-    """Further request headers."""
-    allow_networks: Networks = []
-    """Networks, such as 10.0.0.0/8, that the URL may lead to although they are not on the public internet (loopback,
-    private and link-local addresses are refused else), as a list or as text with commas."""
-    concurrency: Concurrency = 1
-    """Calls that may be under way at once; whatever it is, messages of one incident keep their order."""
-    collapse: bool = False
-    """Whether of an incident's messages only the last counts: those that still wait are dropped for a later one."""
 
     @property
     def direct(self) -> bool:

@@ -89,7 +89,12 @@ class AppriseWay(Way):
         self.away = self._sink(f"http://127.0.0.1:{free_port()}/")
 
     def _sink(self, url: str) -> Sink:
-        settings = {"url": url.replace("http:", "json:"), "timeout": 5, "template": "{{ id }}"}
+        settings = {
+            "url": url.replace("http:", "json:"),
+            "timeout": 5,
+            "template": "{{ id }}",
+            "allow_networks": LOOPBACK,
+        }
         given = sections.AppriseSink.model_validate(settings)
         return AppriseSink(given, "sinks[0]", rendering(given, "sinks[0]"))
 

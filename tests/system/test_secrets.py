@@ -104,7 +104,11 @@ class Settings:
                 "url": self.receiver(marked("token")),
                 "token": self.file("token", marked("token")),
             },
-            {"kind": "apprise", "url": self.receiver().replace("http://", f"json://alice:{marked('apprise')}@")},
+            {
+                "kind": "apprise",
+                "url": self.receiver().replace("http://", f"json://alice:{marked('apprise')}@"),
+                "allow_networks": LOOPBACK,
+            },
         ]
 
     def of_file(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,11 @@ def test_what_fires_ends_four_intervals_ahead() -> None:
     (one,) = posted(alert(), resend_interval="30s")
     assert one["labels"] == LABELS | {"severity": "warning"}
     assert times(one) == (alert().time, NOW + 120.0)
+
+
+def test_labels_of_the_event_are_labels_of_the_alert_but_empty_ones() -> None:
+    (one,) = posted(replace(alert(), labels={"site": "ams", "rack": ""}))
+    assert one["labels"] == LABELS | {"severity": "warning", "site": "ams"}
 
 
 def test_sent_again_it_ends_later() -> None:
@@ -114,6 +120,68 @@ def test_nothing_else_is_resolved_beside_it(told: Alert) -> None:
     assert one["labels"]["severity"] == "critical"
 
 
+def test_where_messages_may_be_dropped_each_one_resolves_what_the_incident_was_before() -> None:
+    for told, now in ((risen(reason=Reason.REPEAT), NOW), (ended(Reason.RECOVERED, severity=Severity.CRITICAL), NOW)):
+        _, old = posted(told, now=now, collapse=True)
+        assert old["labels"] == LABELS | {"severity": "warning"}
+        assert times(old)[1] == now
+    assert len(posted(alert(severity=Severity.CRITICAL), collapse=True)) == 1
+
+
+def many(receiver: Receiver, entries: list[OutboxEntry], **settings: Any) -> list[Attempt]:
+    """Deliver entries as the line of the sink does, as many at once as it takes."""
+    settings |= {"url": receiver.url, "allow_networks": LOOPBACK}
+    sink = AlertmanagerSink(sections.AlertmanagerSink.model_validate(settings), "sinks[0]", lambda: NOW)
+    try:
+        most = sink.concurrency
+        pieces = [entries[at : at + most] for at in range(0, len(entries), most)]
+        return [tried for piece in pieces for tried in sink.deliver_together([(entry, 1) for entry in piece])]
+    finally:
+        sink.close()
+
+
+def reminders(count: int) -> list[OutboxEntry]:
+    alerts = [replace(alert(entity=f"host-{n}"), id=f"{n:032x}-1") for n in range(count)]
+    return [entry_of("alertmanager", each)._replace(kind="resend") for each in alerts]
+
+
+def entities(request: Request) -> list[str]:
+    return [posted["labels"]["entity"] for posted in json.loads(request.body)]
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_many_go_out_in_one_post_each_once_and_in_order(concurrency: int) -> None:
+    with Receiver() as receiver:
+        attempts = many(receiver, reminders(1050), concurrency=concurrency)
+        found = sorted((entities(request) for request in receiver.requests), key=lambda names: int(names[0][5:]))
+    assert {attempt.outcome for attempt in attempts} == {Outcome.DELIVERED}
+    assert len(attempts) == 1050
+    assert [len(names) for names in found] == [100] * 10 + [50]
+    assert [name for names in found for name in names] == [f"host-{n}" for n in range(1050)]
+
+
+def test_a_post_is_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detector.alerts.alertmanager._MOST_BYTES", 2000)
+    with Receiver() as receiver:
+        many(receiver, reminders(10))
+        assert max(len(request.body) for request in receiver.requests) < 2100
+        assert [name for request in receiver.requests for name in entities(request)] == [f"host-{n}" for n in range(10)]
+
+
+def test_what_is_refused_together_is_told_apart() -> None:
+    with Receiver(400, 200, 400, 200) as receiver:
+        attempts = many(receiver, reminders(3))
+        assert [len(entities(request)) for request in receiver.requests] == [3, 1, 1, 1]
+    assert [attempt.outcome for attempt in attempts] == [Outcome.DELIVERED, Outcome.REFUSED, Outcome.DELIVERED]
+
+
+def test_what_a_receiver_that_is_down_misses_together_is_tried_again_together() -> None:
+    with Receiver(503) as receiver:
+        attempts = many(receiver, reminders(3))
+        assert len(receiver.requests) == 1
+    assert [attempt.outcome for attempt in attempts] == [Outcome.RETRY] * 3
+
+
 def test_an_event_time_ahead_of_the_clock_starts_now() -> None:
     (one,) = posted(ended(Reason.RECOVERED), now=alert().time - 1000.0)
     assert times(one) == (alert().time - 1000.0, alert().time - 1000.0)
@@ -174,6 +242,13 @@ def test_half_an_identity_or_two_are_no_configuration(settings: dict[str, Any]) 
     with pytest.raises(ValidationError, match="give `username` and `password`") as told:
         sections.AlertmanagerSink.model_validate({"url": "http://127.0.0.1:9", **settings})
     assert "hunter2" not in "".join(error["msg"] for error in told.value.errors())
+
+
+@pytest.mark.parametrize("end", ["", "/", "/api/v2", "/api/v2/", "/api/v2/alerts"])
+def test_its_url_may_end_in_the_path_of_the_api(end: str) -> None:
+    with Receiver() as receiver:
+        deliver(f"{receiver.url}{end}", entry_of("alertmanager", alert()))
+        assert receiver.requests[0].path == "/alerts/api/v2/alerts"
 
 
 def test_what_cannot_be_used_is_told_at_start() -> None:

@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from detector.alerts.apprise import AppriseSink
+from detector.alerts.apprise import AppriseSink, _hosts
 from detector.alerts.rendering import rendering
 from detector.config import sections
 from detector.errors import ConfigError
 from detector.types import Attempt, Outcome, Reason
 from tests.support.alerts import alert, ended, entry_of, risen
-from tests.support.receiver import Answer, Receiver
+from tests.support.receiver import LOOPBACK, Answer, Receiver
 
 
 def sink(url: Any, **settings: Any) -> AppriseSink:
-    given = sections.AppriseSink.model_validate({"url": url, **settings})
+    given = sections.AppriseSink.model_validate({"url": url, "allow_networks": LOOPBACK, **settings})
     return AppriseSink(given, "sinks[0]", rendering(given, "sinks[0]"))
 
 
@@ -82,6 +82,38 @@ def test_a_service_that_says_nothing_is_left_after_the_timeout_and_asked_again_w
         assert made._under_way is not None
         made._under_way.result(20)
         assert made.deliver(entry, 3).outcome is Outcome.DELIVERED
+
+
+def test_a_host_inside_is_refused_unless_its_network_is_allowed() -> None:
+    with Receiver() as receiver:
+        attempt = deliver(service(receiver), allow_networks=[])
+        assert attempt[:2] == (Outcome.RETRY, "not_allowed")
+        assert "hunter2" not in attempt.detail
+        assert receiver.requests == []
+    attempt = deliver("json://alice:hunter2@no.such.host.invalid/")
+    assert attempt[:2] == (Outcome.RETRY, "connect")
+
+
+def test_redirects_are_not_followed() -> None:
+    with Receiver() as other, Receiver(Answer(302, headers={"location": other.url})) as receiver:
+        assert deliver(service(receiver))[:2] == (Outcome.RETRY, "not_taken")
+        assert (len(receiver.requests), other.requests) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("mailto://u:p@example.com?smtp=10.0.0.1", ["10.0.0.1"]),
+        ("gotify://gotify/abcdefghijklmno", ["gotify"]),
+        ("form://[::1]:80/", ["::1"]),
+        ("ntfy://my.host/topic", ["my.host"]),
+        ("ntfy://topic", []),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", []),
+        ("tgram://123456789:abcdefg_hijklmnop/12315544/", []),
+    ],
+)
+def test_hosts_are_those_that_a_url_names_and_no_token_is(url: str, hosts: list[str]) -> None:
+    assert _hosts(sink(url)._service[0]) == hosts
 
 
 def test_nothing_secret_is_logged_or_told(caplog: pytest.LogCaptureFixture) -> None:
