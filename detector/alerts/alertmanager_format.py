@@ -29,7 +29,8 @@ def labels(alert: Document) -> dict[str, str]:
     Without an entity (there is no entity field, or many are absent at once) the partition stands in for it.
     """
     whose = {"partition": str(alert["partition"])} if alert["entity"] is None else {"entity": alert["entity"]}
-    return {"alertname": ALERTNAMES[alert["kind"]], "topic": alert["topic"], **whose, "severity": alert["severity"]}
+    own = {"alertname": ALERTNAMES[alert["kind"]], "topic": alert["topic"], **whose, "severity": alert["severity"]}
+    return {name: value for name, value in alert.get("labels", {}).items() if value} | own
 
 
 def notes(alert: Document) -> dict[str, str]:

@@ -59,6 +59,7 @@ def encode(alert: Alert, units: Mapping[str, str] = _NO_UNITS) -> bytes:
         "severity": alert.severity,
         "summary": summary(alert, units),
         "entity": alert.entity,
+        "labels": alert.labels,
         "time": _rfc3339(alert.time),
         "epoch": alert.time,
         "topic": alert.partition.topic,

@@ -51,7 +51,10 @@ def firing(alert: Document) -> bool:
 
 
 def _of_one(id_: str, alert: Document) -> Message:
-    labels = {"topic": alert["topic"]} | ({} if alert["entity"] is None else {"entity": alert["entity"]})
+    whose = {} if alert["entity"] is None else {"entity": alert["entity"]}
+    labels = (
+        {name: value for name, value in alert.get("labels", {}).items() if value} | {"topic": alert["topic"]} | whose
+    )
     return Message(id_, firing(alert), alert["severity"], alert["summary"], labels, [alert], document=alert)
 
 

@@ -66,6 +66,7 @@ def _alert(place: Place, detection: Detection, rows: Rows, transition: Transitio
         names=tuple(feature.name for feature in features),
         sources=tuple("" if feature.feature is None else configured[feature.feature].name for feature in features),
         absent=transition.absent,
+        labels=transition.labels,
     )
 
 

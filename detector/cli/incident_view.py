@@ -45,6 +45,8 @@ def facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
     reason = f", {alert['reason']}" if alert["reason"] else ""
     yield "incident", f"{told['id']}, {state}{reason}, {told['severity']}"
     yield "of", f"{one_line(told['entity']) if told['entity'] is not None else 'the partition'} in {told['partition']}"
+    if labels := {name: value for name, value in alert.get("labels", {}).items() if value}:
+        yield "labels", ", ".join(f"{name}={one_line(value)}" for name, value in labels.items())
     yield "since", f"{moment(told['start'])} (event time), for {time_in_words(incident['duration'])} as last told"
     if alert["kind"] == "anomaly":
         peak = score_in_words(incident["peak_score"], at_least=incident["peak_at_least"])

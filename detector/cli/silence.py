@@ -30,7 +30,7 @@ def add(  # noqa: PLR0913 - the options of a command
         typer.Argument(
             metavar="MATCHER...",
             help="All must hold: entity=db-1, entity=~'db-.*', severity!=critical, topic!~'test-.*'; labels are topic, "
-            "partition, entity, severity, kind, and those of notification.entity_labels.",
+            "partition, entity, severity, kind, and those of events.labels and notification.entity_labels.",
         ),
     ],
     *,

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from detector.config.connection import Registry
 from detector.config.filters import Filter
+from detector.config.labels import LabelName
 from detector.config.paths import FieldPathText, PathText, clash, odd_name, split
 from detector.config.section import Section
 from detector.config.transforms import Cycle, Missing, Transforms
@@ -94,6 +95,10 @@ class Events(Section):
     """Path of the entity (a host, a sensor); absent = one model per partition."""
     timestamp: Timestamp = Timestamp()
     """Where an event's time stands."""
+    labels: Annotated[dict[LabelName, PathText], Field(max_length=16)] = {}
+    """Labels of incidents, by name, and the paths that they are read at, in the row that opens an incident: for routes,
+    `group_by`, silences, templates and Alertmanager. Text, at most 256 bytes of it, or a number or a bool; what is
+    missing is the empty text. They are read of such rows only, and cost nothing else."""
     events: FieldPathText | None = None
     """Path of the array of events inside a record, where it is not the document itself."""
     where: dict[PathText, str | int | float | bool] = {}
@@ -127,7 +132,8 @@ class Events(Section):
         return self
 
     def _check_paths(self) -> None:
-        for path in (*(path for path, _ in self._read()), *([] if self.events is None else [self.events])):
+        own = [*self.labels.values(), *([] if self.events is None else [self.events])]
+        for path in (*(path for path, _ in self._read()), *own):
             if (odd := odd_name(path)) is not None:
                 message = (
                     f"the name {odd!r} holds a quote, a backslash or a control character; fields of such names cannot "
@@ -136,6 +142,9 @@ class Events(Section):
                 raise ValueError(message)
         if (why := clash(self._read())) is not None:
             raise ValueError(why)
+        if (why := clash((path, None) for path in self.labels.values())) is not None:
+            message = f"labels: {why}"
+            raise ValueError(message)
 
     def _read(self) -> Iterator[tuple[str, str | None]]:
         """Yield each path into the event, and what is read there."""

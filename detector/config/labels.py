@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -12,8 +15,25 @@ if TYPE_CHECKING:
 LABELS = ("topic", "partition", "entity", "severity", "kind")
 """What every incident has."""
 
+_NAME = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,63}")
+_TAKEN = {*LABELS, "alertname", "fleet"}
+
 VALUES = {"severity": ("warning", "critical"), "kind": ("anomaly", "absence")}
 """Labels that have one of few values."""
+
+
+def _name(given: str) -> str:
+    if given in _TAKEN:
+        message = f"the label `{given}` has a meaning of its own: give it another name"
+        raise ValueError(message)
+    if not _NAME.fullmatch(given):
+        message = f"the label `{given}` needs a name as Prometheus has them: letters, digits and underscores"
+        raise ValueError(message)
+    return given
+
+
+LabelName = Annotated[str, AfterValidator(_name)]
+"""The name of a label beside those that every incident has."""
 
 
 def never_met(matchers: Iterable[Matcher], known: Collection[str]) -> str | None:

@@ -76,8 +76,9 @@ class Route(Section):
     """Which incidents go to which sinks. The first route that matches counts, and those after it with `continue`."""
 
     matchers: Matchers = ()
-    """Conditions on labels (topic, partition, entity, severity, kind, and those of `notification.entity_labels`), all
-    of which must hold, as Alertmanager writes them: severity="critical", entity=~"db-.*", != and !~."""
+    """Conditions on labels (topic, partition, entity, severity, kind, and those of `events.labels` and
+    `notification.entity_labels`), all of which must hold, as Alertmanager writes them: severity="critical",
+    entity=~"db-.*", != and !~."""
     sinks: Names
     """Names of sinks."""
     continue_: bool = Field(default=False, alias="continue")

@@ -135,7 +135,7 @@ class Config(Section):
 
     def labels(self) -> list[str]:
         """Return the names of the labels that incidents have."""
-        return self.notification.labels()
+        return [*self.notification.labels(), *self.events.labels]
 
     @model_validator(mode="before")
     @classmethod
@@ -181,10 +181,14 @@ class Config(Section):
             message = f"`routes` name sinks that there are not: {', '.join(sorted(unknown))}"
             raise ValueError(message)
         known = self.labels()
+        if twice := {name for name in known if known.count(name) > 1}:
+            message = f"`notification.entity_labels` and `events.labels` both give the label {', '.join(sorted(twice))}"
+            raise ValueError(message)
         if unknown := {*self.notification.group_by}.union(*(route.labels() for route in self.routes)) - {*known}:
             message = (
                 f"`routes` or `notification.group_by` name labels that no incident has: {', '.join(sorted(unknown))}; "
-                f"expected {', '.join(known)}; `notification.entity_labels` takes others from the names of entities"
+                f"expected {', '.join(known)}; `events.labels` takes others from events, and "
+                "`notification.entity_labels` from the names of entities"
             )
             raise ValueError(message)
         if wrong := never_met((matcher for route in self.routes for matcher in route.matchers), known):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import pyarrow as pa
 
 from detector.decoding import columns
 from detector.decoding.envelope import MalformedError, claims
+from detector.decoding.labels import Lookup
 from detector.decoding.paths import FieldPath
 from detector.decoding.plan import Plan
 from detector.decoding.rows import Fault, Found, assemble, not_a_number, screen
@@ -73,7 +76,20 @@ class ArrowDecoder:
             refused=screened.refused,
             passed_over=parts.passed_over,
         )
-        return assemble(plan, records, found)
+        return assemble(plan, records, found, self._opened)
+
+    def _opened(self, value: bytes) -> Lookup:
+        """Parse a record for the labels of its rows."""
+        batches = self._read(value)
+        assert not isinstance(batches, tuple)  # it has yielded rows
+        ends = list(accumulate(batch.num_rows for batch in batches))
+
+        def look(row: int, path: FieldPath) -> object:
+            batch = batches[n := bisect_right(ends, row)]
+            array = columns.column(batch, path.names)
+            return None if array is None else array[row - (ends[n] - batch.num_rows)].as_py()
+
+        return look
 
     def _read(self, value: bytes) -> list[Any] | Fault:
         """Return the record batches, checked in full; or why there are none."""

@@ -15,6 +15,7 @@ import fastavro
 import numpy as np
 
 from detector.decoding import timestamps
+from detector.decoding.labels import Lookup
 from detector.decoding.paths import FieldPath
 from detector.decoding.plan import Plan
 from detector.decoding.rows import Fault, Found, assemble, not_a_number, screen
@@ -79,10 +80,23 @@ class AvroDecoder:
             refused=screened.refused,
             passed_over=events.passed_over,
         )
-        return assemble(plan, records, found)
+        return assemble(plan, records, found, self._opened)
+
+    def _opened(self, value: bytes) -> Lookup:
+        """Parse a record for the labels of its rows."""
+        document = self._document(value)
+        assert not isinstance(document, tuple)  # it has yielded rows
+        array = self._array(document)
+        assert array is not None
+        return lambda row, path: _at(array[row], path.names)
 
     def _add(self, events: _Events, owner: int, value: bytes) -> Fault | None:
         """Add a record's events; returns why it yields no rows, where that is so."""
+        document = self._document(value)
+        return document if isinstance(document, tuple) else self._add_document(events, owner, document)
+
+    def _document(self, value: bytes) -> object:
+        """Return what a record holds, which is never a tuple; or a Fault, which is one."""
         if len(value) < 5 or value[0] != 0:
             return RejectReason.UNDECODABLE, "expected a zero byte and the schema's id in four bytes, then the data"
         number = int.from_bytes(value[1:5], "big")
@@ -102,14 +116,19 @@ class AvroDecoder:
                 RejectReason.UNDECODABLE,
                 f"{len(value) - data.tell()} bytes are left behind what schema {number} has",
             )
-        return self._add_document(events, owner, document)
+        return document
+
+    def _array(self, document: object) -> list[Any] | None:
+        """Return the events of a document; None where it has none."""
+        array = document if self._plan.array is None else _at(document, self._plan.array.names)
+        if self._plan.array is None and isinstance(document, dict):
+            array = [document]
+        return array if isinstance(array, list) else None
 
     def _add_document(self, events: _Events, owner: int, document: object) -> Fault | None:
         plan = self._plan
-        array = document if plan.array is None else _at(document, plan.array.names)
-        if plan.array is None and isinstance(document, dict):
-            array = [document]
-        if not isinstance(array, list):
+        array = self._array(document)
+        if array is None:
             if plan.where:
                 events.passed_over += 1
                 return None

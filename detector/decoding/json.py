@@ -13,9 +13,11 @@ import numpy as np
 
 from detector.decoding import timestamps
 from detector.decoding.depth import too_deep
+from detector.decoding.labels import Lookup
+from detector.decoding.paths import FieldPath
 from detector.decoding.plan import Plan
 from detector.decoding.rows import Fault, Found, Screened, assemble, not_a_number, screen
-from detector.decoding.shape import ArrayPlace, Event, first_byte, lay_out
+from detector.decoding.shape import ArrayPlace, Event, first_byte, lay_out, lay_out_labels
 from detector.decoding.values import matches, name
 from detector.types import Decoded, Float64, Record, RejectReason
 
@@ -74,6 +76,7 @@ class JsonDecoder:
         self._numbers = layout.features if self._number_time is None else (*layout.features, self._number_time)
         self._entity = layout.entity
         self._where = layout.where
+        self._labels = lay_out_labels(plan)
 
     def decode(self, records: Sequence[Record]) -> Decoded:
         """Decode records in order, each one independently of the others."""
@@ -85,7 +88,26 @@ class JsonDecoder:
         for place, (_, expected) in zip(self._where, plan.where, strict=True):
             column = map(attrgetter(place), events.events)
             events.keep([matches(value, expected) for value in column])
-        return assemble(plan, records, self._found(events, screened.refused))
+        return assemble(plan, records, self._found(events, screened.refused), self._opened)
+
+    def _opened(self, value: bytes) -> Lookup:
+        """Parse a record for the labels of its rows; one that cannot be parsed has none."""
+        shape, places = self._labels
+        try:
+            raws = self._raw_events(value) or []
+        except _FAILURES:
+            raws = []
+        known: dict[int, Event] = {}
+
+        def look(row: int, path: FieldPath) -> object:
+            if row not in known:
+                try:
+                    known[row] = shape.careful(raws[row], [])
+                except (*_FAILURES, IndexError):
+                    known[row] = shape.strict()
+            return places[path](known[row])
+
+        return look
 
     def _add_lines(self, events: _Events, screened: Screened) -> bool:
         """Parse all records in one go, as lines; False, with nothing added, unless each is a plain event.

@@ -25,6 +25,7 @@ class Plan:
     array          where in the document the events stand; None = the document itself
     where          conditions on fields of the event
     where_record   conditions on the record's key and headers
+    labels         names of labels, and their paths
     """
 
     features: tuple[Path, ...]
@@ -39,6 +40,7 @@ class Plan:
     entity_label: str
     time_label: str
     limits: Limits
+    labels: tuple[tuple[str, Path], ...]
 
     @property
     def feature_fields(self) -> list[FieldPath]:
@@ -77,4 +79,5 @@ def compile_plan(events: Events) -> Plan:
         entity_label=f"entity ({events.entity})",
         time_label=f"timestamp ({events.timestamp.path})",
         limits=events.limits,
+        labels=tuple((name, parse(text, f"events.labels.{name}")) for name, text in events.labels.items()),
     )

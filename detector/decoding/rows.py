@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from detector.decoding import timestamps
+from detector.decoding.labels import Lookup, of_rows
 from detector.decoding.paths import RecordPath
 from detector.decoding.plan import Plan
 from detector.decoding.values import name, number_text
@@ -98,8 +99,11 @@ def screen(plan: Plan, records: Sequence[Record]) -> Screened:
     return screened
 
 
-def assemble(plan: Plan, records: Sequence[Record], found: Found) -> Decoded:
-    """Check the rows, part the good from the bad, and gather the bad ones by record, in log order."""
+def assemble(plan: Plan, records: Sequence[Record], found: Found, opened: Callable[[bytes], Lookup]) -> Decoded:
+    """Check the rows, part the good from the bad, and gather the bad ones by record, in log order.
+
+    `opened` parses a record's value for those who ask for the labels of its rows.
+    """
     stamps = np.array([record.timestamp for record in records], dtype=np.float64)[found.owners] / 1e3
     stamps[stamps < 0] = np.nan
     rows = Rows(
@@ -108,6 +112,7 @@ def assemble(plan: Plan, records: Sequence[Record], found: Found) -> Decoded:
         times=_times(plan, records, found, stamps),
         values=_features(plan, records, found),
         entities=_entities(plan, records, found),  # type: ignore[arg-type]  # rows without a name are rejected below
+        labels=of_rows(plan, records, opened),
     )
     judged = _judge(plan, found.faults, rows, stamps)
     bad = np.flatnonzero(judged.ranks < _FINE)
@@ -218,7 +223,14 @@ def _select(rows: Rows, keep: Bool) -> Rows:
     entities = rows.entities
     if entities is not None:
         entities = [entities[row] for row in np.flatnonzero(keep).tolist()]
-    return Rows(rows.offsets[keep], rows.rows[keep], rows.times[keep], rows.values[keep], entities)
+    return replace(
+        rows,
+        offsets=rows.offsets[keep],
+        rows=rows.rows[keep],
+        times=rows.times[keep],
+        values=rows.values[keep],
+        entities=entities,
+    )
 
 
 def _rejects(plan: Plan, records: Sequence[Record], found: Found, judged: _Judged, bad: Int64) -> list[Reject]:

@@ -133,6 +133,15 @@ def lay_out(plan: Plan) -> Layout:
     return Layout(root, features, entity, time, where)
 
 
+def lay_out_labels(plan: Plan) -> tuple[Shape, dict[FieldPath, attrgetter[Any]]]:
+    """Make the shape of events as those see them who look for labels, and what finds each in it."""
+    root = Shape()
+    paths = dict.fromkeys(path for _, path in plan.labels if isinstance(path, FieldPath))
+    places = {path: attrgetter(_place(root, path, Leaf(Kind.ANY, None))) for path in paths}
+    root.seal()
+    return root, places
+
+
 class ArrayPlace:
     """A document that holds an array of events at a path."""
 

@@ -67,6 +67,7 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
         rate,
         scored.least_rate,
         describe,
+        rows.labels,
     )
     if not turn.scored:
         tally.transitions += model.incidents.begin_block(seen) + model.absences.begin_block(seen.first)

@@ -36,6 +36,7 @@ class Header(msgspec.Struct, frozen=True):
     absence        who is absent
     learning       what operators said of learning modes, in order: patterns and modes
     known          what operators said of regions, as far as it is in force
+    labels         of open incidents, by entity
     """
 
     detection: dict[str, Any]
@@ -59,6 +60,7 @@ class Header(msgspec.Struct, frozen=True):
     learning: dict[str, str]
     born: float | None = None
     known: list[Said] = []
+    labels: dict[str, dict[str, str]] = {}
 
     def encode(self) -> bytes:
         """Return the bytes."""

@@ -54,7 +54,10 @@ def shares_of(parts: Float32) -> Float64:
 
 
 class Facts(msgspec.Struct, frozen=True, array_like=True):
-    """An incident apart from its slot; `shares` are means over the counted rows, which lie about `centre`."""
+    """An incident apart from its slot; `shares` are means over the counted rows, which lie about `centre`.
+
+    `labels` are those of the row that opened it.
+    """
 
     entity: str
     first: tuple[int, int]
@@ -67,9 +70,10 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     shares: list[float]
     centre: list[float] = []
     spread: list[float] = []
+    labels: dict[str, str] = {}
 
     @classmethod
-    def of(cls, entity: str, state: np.void, region: Region | None) -> Self:
+    def of(cls, entity: str, state: np.void, region: Region | None, labels: dict[str, str]) -> Self:
         """Take them from a slot's state."""
         count = int(state["count"])
         return cls(
@@ -83,6 +87,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
             count,
             (state["shares"] / count).tolist(),
             *(([], []) if region is None else (region.centre.tolist(), region.spread.tolist())),
+            labels,
         )
 
 
@@ -131,4 +136,5 @@ def transition(facts: Facts, phase: Phase, reason: Reason | None, at: Place, fea
         shares=np.array(facts.shares) if known else np.zeros(features),
         region=Region(np.array(facts.centre), np.array(facts.spread)) if known and facts.centre else None,
         anomaly=at.anomaly,
+        labels=facts.labels,
     )

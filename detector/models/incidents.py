@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import geometric_mean
 from typing import NamedTuple
 
@@ -95,6 +95,7 @@ class Seen(NamedTuple):
     values           float32 [n, D]  the rows themselves, and `distances` [n] theirs, each by itself
     rate             the threshold; `least_rate` is the least that the reference supports
     describe         tells all about row i
+    labels           tells the labels of a row by its position; None where none are configured
     """
 
     slots: Int64
@@ -112,6 +113,7 @@ class Seen(NamedTuple):
     rate: float
     least_rate: float
     describe: Callable[[int], Anomaly]
+    labels: Callable[[int, int], dict[str, str]] | None = None
 
     def place(self, i: int) -> Place:
         """Return where row i stands."""
@@ -128,6 +130,7 @@ class Incidents:
     """The incidents of a bank's slots.
 
     open        slots with an open incident: they must stay in memory
+    labels      those of the rows that opened them, by slot, where there are any
     ending      incidents that ended, to be told at the first row of the next block
     suppressed  anomalous rows that gave no message, by reason
     """
@@ -138,6 +141,7 @@ class Incidents:
         self._copying = copying
         self.rules = rules
         self.open: set[int] = set()
+        self.labels: dict[int, dict[str, str]] = {}
         self.ending: list[Ending] = []
         self.suppressed: Counter[str] = Counter()
         self._silent_from = math.inf
@@ -262,6 +266,8 @@ class Incidents:
         place = self._bank.begin_region(slot)
         region.begin(self._bank.extents.held, place, seen.values[i], float(seen.distances[i]))
         self.open.add(slot)
+        if seen.labels is not None:
+            self.labels[slot] = seen.labels(*at.position)
         self._silent_from = min(self._silent_from, at.partition_time + rules.silence)
         return self._tell(slot, i, seen, Phase.OPEN, None)
 
@@ -315,15 +321,20 @@ class Incidents:
             self.ending.append(Ending(facts, reason))
             self._close(slot)
 
-    def restore(self, entities: Sequence[str], ending: Sequence[Ending]) -> None:
-        """Take up the state of a checkpoint: whose incidents are open, and which ended at the last boundary."""
+    def restore(self, entities: Sequence[str], ending: Sequence[Ending], labels: Mapping[str, dict[str, str]]) -> None:
+        """Take up the state of a checkpoint: whose incidents are open, which ended at the last boundary, and labels."""
         self.open = set(self._slots.look_up(entities).tolist())
+        self.labels = dict(zip(self._slots.look_up(list(labels)).tolist(), labels.values(), strict=True))
         self.ending = list(ending)
         self._silent_from = -math.inf
 
     def entities(self) -> list[str]:
         """Return whose incidents are open, in order of their names."""
         return sorted(self._slots.names[slot] or "" for slot in self.open)
+
+    def labels_by_entity(self) -> dict[str, dict[str, str]]:
+        """Return the labels of open incidents, where there are any, by entity in order of their names."""
+        return dict(sorted((self._slots.names[slot] or "", labels) for slot, labels in self.labels.items()))
 
     def by_severity(self) -> tuple[int, int]:
         """Return how many open incidents are warnings, and how many are critical."""
@@ -345,9 +356,11 @@ class Incidents:
         self._silent_from = float(left.min()) + self.rules.silence if len(left) else math.inf
 
     def _facts(self, slot: int) -> Facts:
-        return Facts.of(self._slots.names[slot] or "", self._bank.incidents[slot], self.region(slot))
+        labels = self.labels.get(slot, {})
+        return Facts.of(self._slots.names[slot] or "", self._bank.incidents[slot], self.region(slot), labels)
 
     def _close(self, slot: int) -> None:
         self._bank.incidents[slot] = np.zeros((), self._bank.incidents.dtype)
         self._bank.end_region(np.array([slot]))
         self.open.discard(slot)
+        self.labels.pop(slot, None)

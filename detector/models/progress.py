@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -63,6 +63,7 @@ class Transition:
     shares    float64 [D]  features' shares of the squared distance, mean of those rows; 0 where not known any more
     anomaly   the row itself where it is the entity's own, else None
     region    where its anomalous rows lie; None where that is not known
+    labels    of the row that opened it, as far as any are configured
     absent    of kind `absence`: the entities that are, the first of them where there are many
     """
 
@@ -84,6 +85,7 @@ class Transition:
     anomaly: Anomaly | None
     absent: tuple[str, ...] = ()
     region: Region | None = None
+    labels: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def restore(
     model.open = model.open.extended(rows, slots, can, model.time)
     model.faulty = np.frombuffer(saved.faulty, np.bool_)
     model.budget_by(model.detection, saved.budget)
-    model.incidents.restore(saved.incidents, saved.ending)
+    model.incidents.restore(saved.incidents, saved.ending, saved.labels)
 
 
 def header(model: Parts) -> bytes:
@@ -70,4 +70,5 @@ def header(model: Parts) -> bytes:
         learning=model.learning.said,
         born=model.born if math.isfinite(model.born) else None,
         known=model.known.said,
+        labels=model.incidents.labels_by_entity(),
     ).encode()

@@ -173,6 +173,7 @@ class _Alert(msgspec.Struct):
     epoch: float
     incident: _Incident
     features: list[_Share]
+    labels: dict[str, str] = {}
 
 
 _decoder = msgspec.json.Decoder(_Alert)
@@ -198,6 +199,7 @@ def incident_of(entry: OutboxEntry, now: float) -> KnownIncident | Attempt:
         peak=alert.incident.peak_score,
         shares={f.name: f.incident_share for f in alert.features if f.incident_share is not None},
         body=entry.body,
+        labels=alert.labels,
         heard=now,
         changed=now,
     )

@@ -18,7 +18,7 @@ class Labelling:
         self._pattern = None if pattern is None else re.compile(pattern)
 
     def __call__(self, incident: KnownIncident) -> Labels:
-        """Return topic, partition, entity ("" where there is none), severity and kind, and those of the pattern."""
+        """Return topic, partition, entity ("" = none), severity and kind, and those of the event and the pattern."""
         entity = incident.entity or ""
         own = {
             "topic": incident.partition.topic,
@@ -28,4 +28,5 @@ class Labelling:
             "kind": incident.kind,
         }
         found = self._pattern.fullmatch(entity) if self._pattern else None
-        return {**{name: value or "" for name, value in (found.groupdict() if found else {}).items()}, **own}
+        groups = {name: value or "" for name, value in (found.groupdict() if found else {}).items()}
+        return incident.labels | groups | own

@@ -23,6 +23,13 @@ _COLUMNS = (
 _PLACES = ", ".join("?" * 19)
 
 
+class _Labelled(msgspec.Struct):
+    labels: dict[str, str] = {}
+
+
+_LABELS = msgspec.json.Decoder(_Labelled)
+
+
 def find(sqlite: sqlite3.Connection, file: Path, identity: str) -> KnownIncident | None:
     """Return an incident by its id, None where it is not known (any more)."""
     return next(_read(sqlite, file, "WHERE id = ?", (identity,)), None)
@@ -159,6 +166,7 @@ def _incident(values: list[Any]) -> KnownIncident:
         peak=peak,
         shares=msgspec.json.decode(shares, type=dict[str, float]),
         body=body,
+        labels=_LABELS.decode(body).labels,
         sinks=msgspec.json.decode(sinks, type=tuple[str, ...]),
         heard=heard,
         changed=changed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from detector.types.places import Partition, Position
@@ -128,6 +128,7 @@ class Alert:
     names     of the model's features, in the order of the configuration
     sources   the configured feature that each of them comes from; "" for a cycle of the event time
     absent    the entities that are, the first of them where there are many; none where it is an anomaly
+    labels    of the row that opened the incident, by the names that the configuration gives them
     """
 
     id: str
@@ -144,3 +145,4 @@ class Alert:
     names: tuple[str, ...]
     sources: tuple[str, ...]
     absent: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from detector.types.alerts import Phase, Reason, Severity
 from detector.types.places import Partition
@@ -18,6 +18,7 @@ class KnownIncident:
     start, time   event time of the row that opened it, and of the one that told the last alert, epoch seconds
     peak          its highest score; None where no rows are judged
     shares        mean share of the distance by feature; empty where there is none
+    labels        read from the event that opened it
     sinks         the direct sinks that have been told of it
     heard         when its first alert was taken in, and `changed` its last, epoch seconds of the clock
     revision      counts what is taken in: later is greater
@@ -36,6 +37,7 @@ class KnownIncident:
     peak: float | None
     shares: dict[str, float]
     body: bytes
+    labels: dict[str, str] = field(default_factory=dict)
     sinks: tuple[str, ...] = ()
     heard: float = 0.0
     changed: float = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -20,6 +21,8 @@ class Rows:
     times     float64 [n]     event time, epoch seconds
     values    float64 [n, D]  features in the order of the configuration; NaN = missing
     entities  n strings, or None where the configuration names no entity field
+    labels    tells the configured labels of one of them, by its record's offset and its number; None where there are
+              none. It reads the record anew: ask it of few rows
     """
 
     offsets: Int64
@@ -27,6 +30,7 @@ class Rows:
     times: Float64
     values: Float64
     entities: list[str] | None = None
+    labels: Callable[[int, int], dict[str, str]] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -38,6 +42,7 @@ class Rows:
             self.times[part],
             self.values[part],
             self.entities[part] if self.entities is not None else None,
+            self.labels,
         )
 
 

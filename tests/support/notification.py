@@ -106,6 +106,7 @@ def alert(
     peak: float = 4.0,
     shares: tuple[float, float] = (0.75, 0.25),
     padding: int = 0,
+    labels: dict[str, str] | None = None,
 ) -> OutboxEntry:
     """Return an alert in a partition's outbox; an entity's incidents are told apart by their `offset`."""
     incident = alert_id("topic-id", partition, Position(offset), f"anomaly {entity}")
@@ -119,6 +120,7 @@ def alert(
         "severity": severity,
         "summary": f"{one_line(str(entity))}: cpu is high",
         "entity": entity,
+        "labels": labels or {},
         "epoch": 1_800_000_000.0,
         "topic": partition.topic,
         "partition": partition.number,

@@ -84,6 +84,7 @@ def test_all_that_was_found_is_in_the_body() -> None:
         "severity": "warning",
         "summary": "host-7: cpu 97.1 % (expected 31.2 %), 83 % of the distance; 1 in 10,000; away from normal for 90 s",
         "entity": "host-7",
+        "labels": {},
         "time": "2026-11-23T06:05:22.250000Z",
         "epoch": 1795413922.25,
         "topic": "metrics",

@@ -18,6 +18,7 @@ from detector.types import Place as LogPlace
 
 PLACE = LogPlace(Partition("metrics", 0), "topic-id")
 NAN = math.nan
+LABELS = {"site": "ams", "rack": ""}
 
 
 def raised(events: dict[str, Any], given: list[float], observed: list[float], parts: list[float]) -> dict[str, Any]:
@@ -41,10 +42,11 @@ def raised(events: dict[str, Any], given: list[float], observed: list[float], pa
         parts=np.array(parts, np.float32),
     )
     row = Place(Position(0), 0.0, 0.0, anomaly)
-    facts = Facts("", (0, 0), 1, 0.0, 1e-4, False, False, 1, shares_of(anomaly.parts[None])[0].tolist())  # noqa: FBT003
+    facts = Facts("", (0, 0), 1, 0.0, 1e-4, False, False, 1, shares_of(anomaly.parts[None])[0].tolist(), labels=LABELS)  # noqa: FBT003
     opened = transition(facts, Phase.OPEN, None, row, columns)
     (entry,) = Raising("sink").raise_(PLACE, detection, rows, [opened], Position(0))
     found: dict[str, Any] = json.loads(entry.body)
+    assert found["labels"] == LABELS
     assert found["features"][0].keys() <= body.schema()["properties"]["features"]["items"]["properties"].keys()
     return found
 

@@ -302,6 +302,37 @@ def test_a_certificate_that_cannot_be_used_is_told_with_its_line(tmp_path: Path)
             "config.yaml:1: `routes` or `notification.group_by` name labels that no incident has: role; expected topic",
         ),
         (
+            SMALLEST + "http: {host: 'http://0.0.0.0'}\n",
+            "config.yaml:6: http.host: found `http://0.0.0.0`, expected an address or a name of this machine alone",
+        ),
+        (SMALLEST + "http: {host: a..b}\n", "config.yaml:6: http.host: found `a..b`, expected an address"),
+        (SMALLEST + "http: {host: 127.0.0.1:9108}\n", "config.yaml:6: http.host: found `127.0.0.1:9108`, expected an"),
+        (
+            SMALLEST + "http: {host: 127.0.0.256}\n",
+            "config.yaml:6: http.host: found `127.0.0.256`, expected an address",
+        ),
+        (SMALLEST + "http: {host: ''}\n", "config.yaml:6: http.host: found"),
+        (
+            SMALLEST + "sinks: [{kind: alertmanager, url: 'http://a:9093/api/v1/alerts'}]\n",
+            "config.yaml:6: sinks[0].url: Alertmanager's API v1 is no more; give its URL alone",
+        ),
+        (
+            SMALLEST + "  labels: {site: a, 9b: b}\n",
+            "config.yaml:6: events.labels.9b: the label `9b` needs a name as Prometheus",
+        ),
+        (
+            SMALLEST + "  labels: {severity: a}\n",
+            "config.yaml:6: events.labels.severity: the label `severity` has a meaning of its own",
+        ),
+        (
+            SMALLEST + "  labels: {site: a, role: a.b}\n",
+            "config.yaml:4: events: labels: `a` would have to be a value, and an object for `a.b`",
+        ),
+        (
+            SMALLEST + "  labels: {site: a}\nnotification: {entity_labels: '(?P<site>.*)-.*'}\n",
+            "config.yaml:1: `notification.entity_labels` and `events.labels` both give the label site",
+        ),
+        (
             SMALLEST + "notification: {entity_labels: '(?P<topic>.*)-.*'}\n",
             "config.yaml:6: notification.entity_labels: every incident has the label topic already",
         ),

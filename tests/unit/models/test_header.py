@@ -26,12 +26,20 @@ HEADER = Header(
     smoothed=np.linspace(2, 3, 3).tobytes(),
     faulty=b"\x00\x01\x00",
     incidents=["a", "ü"],
-    ending=[Ending(Facts("b", (7, 1), 2, 1.5, 1e-9, True, False, 3, [0.25, 0.75]), Reason.NO_DATA)],  # noqa: FBT003
+    ending=[
+        Ending(
+            Facts(
+                "b", (7, 1), 2, 1.5, 1e-9, capped=True, critical=False, count=3, shares=[0.25, 0.75], labels={"r": "1"}
+            ),
+            Reason.NO_DATA,
+        )
+    ],
     reference=np.linspace(0, 1, 7).tobytes(),
     gate_reference=np.linspace(1, 2, 7).tobytes(),
     marks=np.array([5.0, np.inf, 7.0]).tobytes(),
     budget=Running(5.0, 10.0, 100.0, 2.5, 1.5, 2, 1, 7, 3, 1e-4),
     kept=64,
+    labels={"ü": {"site": "ams"}},
     absence=State([Absent((7, 1), 9.0, 2.5, 2, False, {"a": None, "ü": None})], [], 9.0, 8.0, math.inf),  # noqa: FBT003
     learning={"b*": "freeze", "a": "default"},
 )

@@ -230,7 +230,7 @@ def test_what_ended_at_a_boundary_is_told_by_the_next_row_whatever_became_of_its
     incidents.end([0, 1, 2], Reason.FORGOTTEN)
     assert incidents.by_severity() == (0, 0)
     other = started()
-    other.restore([], incidents.ending)
+    other.restore([], incidents.ending, {})
     told = other.begin_block(seen([2], [1.0], [7.0], start=5))
     assert [(t.entity, t.reason, t.position, t.duration) for t in told] == [
         ("a", Reason.FORGOTTEN, Position(5), 7.0),
@@ -253,7 +253,7 @@ def test_open_incidents_are_taken_up_again() -> None:
     incidents = started(RULES._replace(silence=100.0))
     incidents.follow(seen([1], [1e-3], [0.0]))
     again = Incidents(incidents._bank, incidents._slots, incidents._copying, incidents.rules)
-    again.restore(incidents.entities(), incidents.ending)
+    again.restore(incidents.entities(), incidents.ending, incidents.labels_by_entity())
     assert again.open == incidents.open == {1}
     assert [t.entity for t in again.begin_block(seen([2], [1.0], [100.0], start=1))] == ["b"]
 

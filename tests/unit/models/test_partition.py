@@ -71,7 +71,8 @@ def log() -> Rows:
     values[rng.random((ROWS, 3)) < 0.15] = np.nan
     values[np.isnan(values).all(1), 0] = 0.0
     values[650:][names[650:] < 2] = [60.0, 6000.0, 0.06]
-    return rows(values, times, [f"host-{h}" for h in names.tolist()])
+    entities = [f"host-{h}" for h in names.tolist()]
+    return replace(rows(values, times, entities), labels=lambda offset, row: {"at": f"{offset}/{row}"})
 
 
 def configuration(boundary: int, detection: Detection) -> ControlRecord:
@@ -141,6 +142,7 @@ def plain(transition: Transition, at: int) -> tuple[object, ...]:
     """Return all of a transition as values that can be compared; `at` rows were given before."""
     values = {name: getattr(transition, name) for name in Transition.__slots__}
     values["shares"] = transition.shares.tobytes()
+    values["labels"] = tuple(transition.labels.items())
     values["region"] = None if transition.region is None else tuple(each.tobytes() for each in transition.region)
     if (anomaly := transition.anomaly) is not None:
         told = {name: getattr(anomaly, name) for name in Anomaly.__slots__}
@@ -226,6 +228,13 @@ def test_the_log_shows_what_it_is_meant_to(case: str) -> None:
     assert told.unscored["no_model"] > 0
     assert not {"host-8", "host-10"} & set(told.slots), "they were forgotten"
     assert len({tuple(undisturbed(other).transitions) for other in CASES}) == len(CASES)
+
+
+def test_each_incident_has_the_labels_of_the_row_that_opened_it() -> None:
+    model = DictStore().model(KEYED)
+    told = [each for each in model.advance(log()).transitions if each.kind == "anomaly"]
+    assert len({each.phase for each in told}) == 3
+    assert [each.labels for each in told] == [{"at": f"{each.first.offset}/{each.first.row}"} for each in told]
 
 
 def test_incidents_open_are_updated_and_end_in_every_way_in_these_logs() -> None:

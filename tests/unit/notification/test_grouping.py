@@ -9,7 +9,7 @@ from detector.notification.labels import Labels
 from detector.notification.muting import Muted
 from detector.store import fates, incidents
 from detector.store.fates import What
-from detector.types import Outcome, Partition
+from detector.types import OutboxEntry, Outcome, Partition
 from tests.support.notification import Scene, alert
 
 NewScene = Callable[..., Scene]
@@ -114,6 +114,33 @@ def test_groups_go_by_labels_and_labels_come_from_names_too(new_scene: NewScene)
     scene.turn(5)
     found = {message["labels"]["site"]: entities(message) for message in scene.got()}
     assert found == {"berlin": ["berlin-1", "berlin-2"], "paris": ["paris-1"], "": ["nowhere"]}
+
+
+EVENTS = {"features": ["cpu", "disk"], "entity": "host", "labels": {"site": "site", "tier": "tier"}}
+
+
+def at(entity: str, site: str, sequence: int = 1, phase: str = "open", **more: Any) -> OutboxEntry:
+    return alert(entity, sequence, phase, labels={"site": site, "tier": ""}, **more)
+
+
+def test_labels_that_events_have_are_grouped_and_routed_by_to_the_end(new_scene: NewScene) -> None:
+    routes = [
+        {"matchers": ["site=lab"], "sinks": ["stream"]},
+        {"matchers": ['tier=""'], "sinks": ["page"], "group_by": ["site"]},
+    ]
+    scene = new_scene(events=EVENTS, routes=routes)
+    scene.raise_(at("a", "ams"), at("b", "fra"), at("c", "ams"), at("d", "lab"))
+    scene.turn(5)
+    assert {message["labels"]["site"]: entities(message) for message in scene.got()} == {
+        "ams": ["a", "c"],
+        "fra": ["b"],
+    }
+    assert [told["entity"] for told in scene.got("stream")] == ["d"]
+    scene.close()
+    scene.open()
+    scene.raise_(at("b", "fra", 2, "resolve"))
+    scene.turn(60)
+    assert [(m["labels"], m["status"]) for m in scene.got()] == [({"site": "fra"}, "resolved")]
 
 
 ROUTES = [
