@@ -76,6 +76,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, entity: str, state: np.void, region: Region | None, labels: dict[str, str]) -> Self:
         """Take them from a slot's state."""
         count = int(state["count"])
+        lies = ([], []) if region is None else (region.centre.tolist(), region.spread.tolist())
         return cls(
             entity,
             (int(state["offset"]), int(state["row"])),
@@ -86,8 +87,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
             bool(state["critical"]),
             count,
             (state["shares"] / count).tolist(),
-            *(([], []) if region is None else (region.centre.tolist(), region.spread.tolist())),
-            labels,
+            *lies,
+            labels=labels,
         )
 
 
