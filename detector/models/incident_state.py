@@ -76,7 +76,6 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     def of(cls, entity: str, state: np.void, region: Region | None, labels: dict[str, str]) -> Self:
         """Take them from a slot's state."""
         count = int(state["count"])
-        lies = ([], []) if region is None else (region.centre.tolist(), region.spread.tolist())
         return cls(
             entity,
             (int(state["offset"]), int(state["row"])),
@@ -87,8 +86,9 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
             bool(state["critical"]),
             count,
             (state["shares"] / count).tolist(),
-            *lies,
-            labels=labels,
+            [] if region is None else region.centre.tolist(),
+            [] if region is None else region.spread.tolist(),
+            labels,
         )
 
 
