@@ -13,7 +13,15 @@ from detector.config.detection import Detection
 from detector.models.kept import encoded
 from detector.models.partition import PartitionModel
 from detector.models.progress import Progress
-from detector.portion import DecodedPortion, Done, records_before, rejected_before, rejected_from, rows_before
+from detector.portion import (
+    DecodedPortion,
+    Done,
+    details_of,
+    records_before,
+    rejected_before,
+    rejected_from,
+    rows_before,
+)
 from detector.protocols import Decoder, PartitionStore
 from detector.store.writer import Writer
 from detector.types import (
@@ -162,7 +170,7 @@ class Owned:
             passed_over,
             Counter(reason.value for reject in rejects for reason in reject.reasons),
             sum(self._keep(_dead_letter(self.partition, reject)) for reject in rejects),
-            {reject.reasons[0].value: reject.detail for reject in rejects},
+            details_of(rejects),
         )
 
     def _keep(self, letter: DeadLetter) -> bool:

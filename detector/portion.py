@@ -34,7 +34,7 @@ class Done(NamedTuple):
     passed_over   records or rows that `where` or a tombstone left out
     rejected      rejected rows, and records without any, by reason
     dead_letters  records that went to the dead letters
-    details       by reason what there is to say of one of them, a line for people
+    details       by reason what there is to say of one of them, a line for people; "" where nothing is known
     """
 
     rows: int
@@ -42,6 +42,12 @@ class Done(NamedTuple):
     rejected: Counter[str]
     dead_letters: int
     details: dict[str, str]
+
+
+def details_of(rejects: Sequence[Reject]) -> dict[str, str]:
+    """Return what there is to say of rejects, by reason; a reject says it of its first row alone."""
+    found = {reason.value: "" for reject in rejects for reason in reject.reasons}
+    return found | {reject.reasons[0].value: reject.detail for reject in rejects}
 
 
 def records_from(records: Sequence[Record], position: Position) -> Sequence[Record]:

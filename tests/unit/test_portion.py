@@ -5,6 +5,7 @@ import pytest
 
 from detector.portion import (
     DecodedPortion,
+    details_of,
     records_before,
     records_from,
     rejected_before,
@@ -82,3 +83,12 @@ def test_a_record_that_yields_no_rows_is_rejected_where_it_is_read_whole_or_to_i
     assert rejected_before(WHOLE, Position(7)) is None
     assert rejected_from(WHOLE, Position(7)) is WHOLE
     assert rejected_from(WHOLE, Position(7, 3)) is WHOLE
+
+
+def test_each_reason_of_rejects_is_among_the_details() -> None:
+    assert details_of([REJECT, WHOLE]) == {
+        "not_finite": "why",
+        "too_old": "",
+        "no_entity": "",
+        "undecodable": "why",
+    }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from detector.alerts.alertmanager import AlertmanagerSink
 from detector.alerts.alertmanager_format import fingerprint
 from detector.config import sections
-from detector.types import OutboxEntry, Outcome, Reason, Severity
+from detector.types import OutboxEntry, Outcome, Phase, Reason, Severity
 from tests.support.alertmanager import SHIPPED, Alertmanager, alertmanager, amtool
 from tests.support.alerts import absence, alert, ended, entry_of, fleet_entry, risen
 from tests.support.broker import wait_until
@@ -84,3 +86,30 @@ def test_an_absence_of_many_is_told_of_their_partition(running: Alertmanager, si
     assert shown["annotations"]["absent"] == "host-1, host-2"
     post(sink, entry_of("alertmanager", absence("host-1", "host-2", count=2, reason=Reason.RETURNED)))
     wait_until(lambda: running.labels() == [], "it to be over")
+
+
+def test_many_incidents_are_there_after_few_requests_with_the_labels_of_their_events(
+    running: Alertmanager, sink: AlertmanagerSink
+) -> None:
+    def deliver(**changes: Any) -> None:
+        told = [replace(alert(entity=f"host-{n}"), labels={"site": f"s{n % 2}"}, **changes) for n in range(250)]
+        entries = [(entry_of("alertmanager", each)._replace(id=f"{n:032x}-1"), 1) for n, each in enumerate(told)]
+        for at in range(0, len(entries), sink.concurrency):
+            attempts = sink.deliver_together(entries[at : at + sink.concurrency])
+            assert {attempt.outcome for attempt in attempts} == {Outcome.DELIVERED}
+
+    deliver()
+    wait_until(lambda: len(running.labels()) == 250, "all to be there")
+    assert len(running.labels('site="s1"')) == 125
+    deliver(phase=Phase.RESOLVE, reason=Reason.RECOVERED)
+    wait_until(lambda: running.labels() == [], "all to be over")
+
+
+def test_with_collapse_nothing_is_left_of_what_an_incident_was_before(running: Alertmanager) -> None:
+    given = {"url": running.url, "allow_networks": LOOPBACK, "collapse": True}
+    sink = AlertmanagerSink(sections.AlertmanagerSink.model_validate(given), "sinks[0]")
+    post(sink, entry_of("alertmanager", alert()))
+    wait_until(lambda: running.labels() == [WHOSE | {"severity": "warning"}], "the alert to be there")
+    post(sink, entry_of("alertmanager", ended(Reason.RECOVERED, severity=Severity.CRITICAL)))  # its rise was dropped
+    wait_until(lambda: running.labels() == [], "it to be over")
+    sink.close()
