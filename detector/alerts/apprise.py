@@ -68,7 +68,7 @@ class AppriseSink:
         def send() -> bool:
             for host in _hosts(self._service[0]):
                 found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-                allowed_address(host, [str(one[4][0]) for one in found], self._allowed)
+                allowed_address("the host of the service", [str(one[4][0]) for one in found], self._allowed)
             return bool(self._service.notify(body=text, title=title, notify_type=kind))
 
         self._under_way = _in_a_thread(send)

@@ -68,7 +68,12 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
     }
     alerting = {"false_alarm_rate": 0.1, "warm_up": 100, "reference": 2000}
     features = ["a", {"name": "b", "filter": {"direction": direction, "min_relative_deviation": 0.02}}, "c"]
-    events = {"features": features, "entity": "host", "timestamp": {"path": "ts", "unit": "s"}}
+    events = {
+        "features": features,
+        "entity": "host",
+        "timestamp": {"path": "ts", "unit": "s"},
+        "labels": {"began": "a"},
+    }
     return detection(
         events=events,
         preset="metrics",

@@ -88,6 +88,7 @@ def test_a_host_inside_is_refused_unless_its_network_is_allowed() -> None:
     with Receiver() as receiver:
         attempt = deliver(service(receiver), allow_networks=[])
         assert attempt[:2] == (Outcome.RETRY, "not_allowed")
+        assert attempt.detail.startswith("the host of the service leads to 127.0.0.1, which is not on the public inter")
         assert "hunter2" not in attempt.detail
         assert receiver.requests == []
     attempt = deliver("json://alice:hunter2@no.such.host.invalid/")
