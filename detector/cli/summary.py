@@ -57,13 +57,17 @@ def duration(seconds: float) -> str:
 def _notification(config: Config) -> Iterator[tuple[str, str]]:
     for route in config.routes:
         matchers = ", ".join(str(matcher) for matcher in route.matchers) or "everything"
-        yield "route", f"{matchers} to {', '.join(route.sinks)}{'; and on to the next' if route.continue_ else ''}"
+        by = f", by {', '.join(route.group_by)}" if route.group_by else ""
+        muted = f", muted in {', '.join(route.mute_times)}" if route.mute_times else ""
+        on = "; and on to the next" if route.continue_ else ""
+        yield "route", f"{matchers} to {', '.join(route.sinks)}{by}{muted}{on}"
     people = [sink.name for sink in config.sinks if not sink.direct]
     if people:
         own = config.notification
         waits = f"after {duration(own.group_wait)}, changes after {duration(own.group_interval)}"
         again = f"again after {duration(own.repeat_interval)}"
-        yield "messages", f"to {', '.join(people)}, by {', '.join(own.group_by)}: {waits}, {again}"
+        muted = f"; muted in {', '.join(own.mute_times)}" if own.mute_times else ""
+        yield "messages", f"to {', '.join(people)}, by {', '.join(own.group_by)}: {waits}, {again}{muted}"
 
 
 def _source(config: Config) -> str:
@@ -93,7 +97,8 @@ def _events(config: Config) -> str:
     where = "".join(f", where {path} is {value}" for path, value in events.where.items())
     registry = f" (registry {shown_url(events.registry.url)})" if events.registry else ""
     features = f"{len(names)} feature{'s' if len(names) > 1 else ''}: {', '.join(names[:_MOST_FEATURES])}{more}"
-    return f"{events.format}{registry}{where}; {features}; time: {time}"
+    labels = f"; labels: {', '.join(events.labels)}" if events.labels else ""
+    return f"{events.format}{registry}{where}; {features}; time: {time}{labels}"
 
 
 def _half_life(half_life: HalfLife) -> str:

@@ -17,6 +17,7 @@ events:
   features: [f0, f1, f2, f3, f4, f5, f6, f7, f8, f9]
   entity: host
   where: {name: cpu}
+  labels: {site: site, rack: $headers.rack}
 model: {half_life: {time: 7d}}
 sinks:
   - {kind: webhook, name: hook, url: "https://hooks.example.com/hunter2?t=hunter2", secrets: ["${KEY}"]}
@@ -24,13 +25,18 @@ sinks:
   - {kind: stdout}
 routes:
   - {matchers: 'severity="critical"', sinks: hook, continue: true}
+  - {matchers: site=ams, sinks: hook, group_by: [rack], mute_times: [nights]}
   - {sinks: [kafka, stdout]}
+mute_times:
+  - {name: nights, when: [{times: ["22:00-06:00"]}]}
+notification: {mute_times: [nights]}
 dead_letters: {topic: dead}
 """
 
 
 EIGHT = "f0, f1, f2, f3, f4, f5, f6, f7"
 OWN_TIME = "time: the record's own"
+LABELLED = f"{OWN_TIME}; labels: site, rack"
 KEY = "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVu"
 
 
@@ -43,7 +49,7 @@ def test_it_says_what_the_daemon_would_do() -> None:
         ("source", "Kafka a:1, b:2 (TLS and SASL PLAIN): topics matching m.*; group g, from latest"),
         (
             "events",
-            f"avro (registry https://registry:8081), where name is cpu; 10 features: {EIGHT} and 2 more; {OWN_TIME}",
+            f"avro (registry https://registry:8081), where name is cpu; 10 features: {EIGHT} and 2 more; {LABELLED}",
         ),
         ("model", "16 centroids for each entity (host) of each partition; half-life 200,000 rows or 7 d"),
         ("blocks", "512 rows or 10 s"),
@@ -53,8 +59,9 @@ def test_it_says_what_the_daemon_would_do() -> None:
         ("sink", "kafka: Kafka topic alerts at a:1, b:2 (TLS and SASL PLAIN)"),
         ("sink", "stdout: standard output"),
         ("route", 'severity="critical" to hook; and on to the next'),
+        ("route", 'site="ams" to hook, by rack, muted in nights'),
         ("route", "everything to kafka, stdout"),
-        ("messages", "to hook, by topic: after 5 s, changes after 1 min, again after 4 h"),
+        ("messages", "to hook, by topic: after 5 s, changes after 1 min, again after 4 h; muted in nights"),
         ("dead letters", "Kafka topic dead, and the store's last 10,000 per partition"),
         ("store", "detector-state, a checkpoint every 10 s"),
         ("http", "http://127.0.0.1:9108/ (metrics, health)"),
