@@ -62,9 +62,15 @@ class AlertmanagerSink(PostingSink):
         return told
 
     def _post_pieces(self, pieces: Sequence[Sequence[bytes]]) -> list[Attempt]:
+        """Post pieces in order; those behind one that failed for now are left, and count as failed with it."""
         posts = [Post(b"[" + b",".join(piece) + b"]", {}) for piece in pieces]
-        rounds = (posts[at : at + self._posts] for at in range(0, len(posts), self._posts))
-        return [attempt for together in rounds for attempt in self._target.post_all(together)]
+        attempts: list[Attempt] = []
+        while len(attempts) < len(posts):
+            attempts += self._target.post_all(posts[len(attempts) : len(attempts) + self._posts])
+            failed = next((attempt for attempt in attempts if attempt.outcome is Outcome.RETRY), None)
+            if failed is not None:
+                attempts += [failed] * (len(posts) - len(attempts))
+        return attempts
 
     def _alerts(self, entry: OutboxEntry) -> list[bytes]:
         """Return the alerts that an entry tells, each as JSON."""

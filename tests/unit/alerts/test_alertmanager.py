@@ -175,6 +175,13 @@ def test_what_is_refused_together_is_told_apart() -> None:
     assert [attempt.outcome for attempt in attempts] == [Outcome.DELIVERED, Outcome.REFUSED, Outcome.DELIVERED]
 
 
+def test_of_what_is_refused_together_the_rest_is_left_where_the_receiver_goes_down() -> None:
+    with Receiver(400, 200, 503) as receiver:
+        attempts = many(receiver, reminders(5))
+        assert len(receiver.requests) == 3
+    assert [attempt.outcome for attempt in attempts] == [Outcome.DELIVERED] + [Outcome.RETRY] * 4
+
+
 def test_what_a_receiver_that_is_down_misses_together_is_tried_again_together() -> None:
     with Receiver(503) as receiver:
         attempts = many(receiver, reminders(3))
