@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from detector.errors import StoreFullError
 from detector.notification.grouping import Grouping
@@ -95,13 +96,16 @@ def test_one_that_cannot_begin_lets_others_and_tries_again(
         original(grouping)
 
     monkeypatch.setattr(Grouping, "begin", begin)
-    scene.open()
-    scene.raise_(alert("a"))
-    assert scene.got("stream") == []
-    scene.file.lead().close()
-    failing = False
-    scene.turn(1.0)
-    wait_until(lambda: len(scene.sinks["stream"].entries) == 1, "it to begin after all")
+    with capture_logs() as log:
+        scene.open()
+        scene.raise_(alert("a"))
+        assert scene.got("stream") == []
+        assert [line["event"] for line in log] == ["notification_in_trouble"]
+        scene.file.lead().close()
+        failing = False
+        scene.turn(1.0)
+        wait_until(lambda: len(scene.sinks["stream"].entries) == 1, "it to begin after all")
+        wait_until(lambda: log[-1]["event"] == "notification_goes_on", "it to say so")
 
 
 def test_a_disk_without_room_loses_nothing(new_scene: NewScene, monkeypatch: pytest.MonkeyPatch) -> None:
