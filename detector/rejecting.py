@@ -1,4 +1,4 @@
-"""Saying it loudly where most of what is read is rejected: a wrong path or unit does that to every event."""
+"""Saying it loudly where most of what is read is rejected, or all passed over: a wrong path or unit does that."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _FIELDS = {RejectReason.NO_FEATURES, RejectReason.MISSING_FEATURE, RejectReason.
 @dataclass(slots=True)
 class _Topic:
     said: Rarely
+    said_passed_over: Rarely
     taken: float = 0.0
+    passed_over: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     examples: dict[str, tuple[Partition, str]] = field(default_factory=dict)
 
@@ -36,7 +38,7 @@ class _Topic:
 
 
 class Rejecting:
-    """Watches the share of recent rows, or records, of each topic that were rejected."""
+    """Watches the share of recent rows, or records, of each topic that were rejected, and whether any were taken."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -45,9 +47,10 @@ class Rejecting:
     def decoded(self, partition: Partition, done: Done) -> None:
         """Take in what became of a portion."""
         if partition.topic not in self._topics:
-            self._topics[partition.topic] = _Topic(Rarely(log, self._monotonic))
+            self._topics[partition.topic] = _Topic(Rarely(log, self._monotonic), Rarely(log, self._monotonic))
         topic = self._topics[partition.topic]
         topic.taken += done.rows
+        topic.passed_over += done.passed_over
         topic.rejected.update(done.rejected)
         topic.examples.update((reason, (partition, detail)) for reason, detail in done.details.items())
         if topic.taken + topic.rejected.total() > _RECENT:
@@ -55,8 +58,20 @@ class Rejecting:
             topic.rejected = Counter({reason: (count + 1) // 2 for reason, count in topic.rejected.items()})
 
     def look(self, least: int = _LEAST) -> None:
-        """Say, rarely, of which topics most is rejected, why, and what to look at; not before `least` rows."""
+        """Say, rarely, of which topics most is rejected, why, and what to look at; not before `least` rows.
+
+        Say it, too, of those of which all was passed over.
+        """
         for name, topic in self._topics.items():
+            if topic.taken or topic.rejected:
+                topic.said_passed_over.over("some_taken", topic=name)
+            elif topic.passed_over >= least:
+                topic.said_passed_over.say(
+                    "all_passed_over",
+                    topic=name,
+                    passed_over=topic.passed_over,
+                    advice="no event meets events.where, or the records are empty: check its paths and values",
+                )
             if topic.share <= 0.5:
                 topic.said.over("most_taken_again", topic=name)
             elif topic.taken + topic.rejected.total() >= least:

@@ -18,6 +18,10 @@ def done(rows: int, **rejected: int) -> Done:
     return Done(rows, 5, Counter(rejected), sum(rejected.values()), dict.fromkeys(rejected, DETAIL))
 
 
+def passed_over(count: int) -> Done:
+    return Done(0, count, Counter(), 0, {})
+
+
 def said(rejecting: Rejecting, **least: int) -> list[dict[str, Any]]:
     with capture_logs() as log:
         rejecting.look(**least)
@@ -70,3 +74,15 @@ def test_a_few_rows_are_too_few_but_at_the_end() -> None:
     rejecting.decoded(PARTITION, done(0, undecodable=3))
     assert said(rejecting) == []
     assert said(rejecting, least=1)[0]["advice"].startswith("check events.format")
+
+
+def test_that_all_is_passed_over_is_said_until_some_is_not() -> None:
+    rejecting = Rejecting(TurnedClock().monotonic)
+    rejecting.decoded(PARTITION, passed_over(99))
+    assert said(rejecting) == []
+    rejecting.decoded(PARTITION, passed_over(1))
+    (line,) = said(rejecting)
+    assert (line["event"], line["topic"], line["passed_over"]) == ("all_passed_over", "orders", 100)
+    assert "events.where" in line["advice"]
+    rejecting.decoded(PARTITION, done(1))
+    assert [line["event"] for line in said(rejecting)] == ["some_taken"]
