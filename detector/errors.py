@@ -58,6 +58,10 @@ class StoreNewerError(StoreError):
     """The file was written by a newer format than this version reads."""
 
 
+class StoreOlderError(StoreError):
+    """The file was written by an older format, which this version does not read."""
+
+
 class StoreFullError(StoreError):
     """The disk is full or read-only: the daemon waits for room, it does not stop."""
 

@@ -209,7 +209,10 @@ class Store(Protocol):
         """A random id of this store, made once: it marks offsets committed to Kafka as this store's."""
 
     def open(self, partition: Partition) -> PartitionStore:
-        """Open or create; StoreLockedError, StoreDamagedError, StoreNewerError, StoreFullError as the case may be."""
+        """Open or create.
+
+        StoreLockedError, StoreDamagedError, StoreNewerError, StoreOlderError, StoreFullError as the case may be.
+        """
 
     def partitions(self) -> list[Partition]:
         """All partitions that have a store here, sorted."""

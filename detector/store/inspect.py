@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detector.errors import StoreDamagedError, StoreError, StoreNewerError
+from detector.errors import StoreDamagedError, StoreError, StoreNewerError, StoreOlderError
 from detector.store import controls, events, folder, incidents, notification, outbox, portable, schema, silences
 from detector.store import slots as slot_rows
 from detector.store.connection import Connection
@@ -72,14 +72,14 @@ def check(path: Path) -> list[Finding]:
         try:
             with view(path, partition) as (sqlite, _):
                 findings += _check_file(sqlite, file, partition)
-        except (StoreDamagedError, StoreNewerError) as error:
+        except (StoreDamagedError, StoreNewerError, StoreOlderError) as error:
             findings.append(Finding(file, str(error)))
     file = notification.file_in(path)
     if file.exists():
         try:
             with notification.view(path) as sqlite:
                 findings += _check_notification(sqlite, file)
-        except (StoreDamagedError, StoreNewerError) as error:
+        except (StoreDamagedError, StoreNewerError, StoreOlderError) as error:
             findings.append(Finding(file, str(error)))
     return findings
 

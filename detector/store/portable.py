@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
-from detector.errors import StoreDamagedError, StoreNewerError
+from detector.errors import StoreDamagedError, StoreNewerError, StoreOlderError
 from detector.store.outbox import Kept
 from detector.types import Checkpoint, ControlRecord, DeadLetter, Partition, Position
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 _MAGIC = b"detector-partition "
 _FRAME = struct.Struct("<II")
 _BATCH_BYTES = 1 << 20
@@ -84,7 +84,7 @@ def write(out: BinaryIO, messages: Iterable[Message]) -> None:
 
 
 def read(source: BinaryIO, file: Path) -> Iterator[Message]:
-    """Yield the messages up to, without, End; StoreDamagedError, StoreNewerError."""
+    """Yield the messages up to, without, End; StoreDamagedError, StoreNewerError, StoreOlderError."""
     _check_magic(source.readline(100), file)
     decoder = msgspec.msgpack.Decoder(Message)
     crc = frames = 0
@@ -157,6 +157,12 @@ def _check_magic(line: bytes, file: Path) -> None:
             "Import it with that version."
         )
         raise StoreNewerError(message)
+    if int(version) < FORMAT:
+        message = (
+            f"{file}: written by an older detector (export format {int(version)}; this one reads {FORMAT} alone). "
+            "Import it with that version."
+        )
+        raise StoreOlderError(message)
 
 
 def _damaged(file: Path, found: str) -> StoreDamagedError:

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
-from detector.errors import StoreNewerError
+from detector.errors import StoreNewerError, StoreOlderError
 from detector.store import events, outbox
 from detector.store.checksum import checksum
 from detector.store.connection import damaged
@@ -15,8 +15,11 @@ from detector.types import Checkpoint, Partition, Position
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
-"""Version of the tables; a file with a greater one is refused."""
+FORMAT = 2
+"""Version of the tables and of the states in them; a file with another one is refused.
+
+2  what slots keep of incidents follows their states, where there is any; what they were before has a table of its own
+"""
 
 APPLICATION = 0x64657463
 """SQLite's application id of these files ("detc")."""
@@ -39,14 +42,19 @@ CREATE TABLE checkpoint (
     header BLOB NOT NULL, fingerprint TEXT NOT NULL, topic_id TEXT NOT NULL,
     checksum INTEGER NOT NULL
 );
--- Two versions an entity: the newest, and in old_ the one before. A version is current while its generation is at
--- most the head's; so a checkpoint makes any number of staged slots current by writing one number.
+-- The newest version of each slot, and in `old` the one before while it may be needed. A version is current while its
+-- generation is at most the head's; so a checkpoint makes any number of staged slots current by writing one number.
+-- What is replaced moves away, as rows that grow in their place would leave pages half empty.
 CREATE TABLE slot (
     id INTEGER PRIMARY KEY,
     entity TEXT NOT NULL,
     generation INTEGER NOT NULL,
-    last_seen REAL NOT NULL, checksum INTEGER NOT NULL, state BLOB NOT NULL,
-    old_last_seen REAL, old_checksum INTEGER, old_state BLOB
+    last_seen REAL NOT NULL, checksum INTEGER NOT NULL, state BLOB NOT NULL
+);
+CREATE TABLE old (
+    id INTEGER PRIMARY KEY,       -- of the slot
+    until INTEGER NOT NULL,       -- generation that replaced it: once that is current nobody needs it
+    last_seen REAL NOT NULL, checksum INTEGER NOT NULL, state BLOB NOT NULL
 );
 CREATE TABLE control (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -114,7 +122,7 @@ def create_tables(sqlite: sqlite3.Connection, tables: str, application: int, new
 def check_format(
     sqlite: sqlite3.Connection, file: Path, *, application: int = APPLICATION, newest: int = FORMAT
 ) -> None:
-    """Raise StoreNewerError or StoreDamagedError where this version cannot read the file."""
+    """Raise StoreNewerError, StoreOlderError or StoreDamagedError where this version cannot read the file."""
     (version,) = sqlite.execute("PRAGMA user_version").fetchone()
     (found,) = sqlite.execute("PRAGMA application_id").fetchone()
     if found != application:
@@ -125,6 +133,12 @@ def check_format(
             "Run that version, or give this one a folder of its own (store.path)."
         )
         raise StoreNewerError(message)
+    if 0 < version < newest:
+        message = (
+            f"{file}: written by an older detector (format {version}; this one reads {newest} alone). "
+            "Run that version, or move the file away to start this partition cold."
+        )
+        raise StoreOlderError(message)
     if version < newest:
         raise damaged(file, f"its format {version} does not exist")
 

@@ -1,4 +1,8 @@
-"""Slots in the file: staged under the next generation, current once the head says so."""
+"""Slots in the file: staged under the next generation, current once the head says so.
+
+A slot that is staged leaves what it was in the table `old`. Once the next generation is current that is needed no more,
+and goes a few at a time as others are staged.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +27,20 @@ the main thread is busy: a statement a row would take seconds."""
 _COLUMNS = 6
 
 _UPSERT = """ ON CONFLICT (id) DO UPDATE SET
-    old_last_seen = CASE WHEN generation < excluded.generation THEN last_seen ELSE old_last_seen END,
-    old_checksum = CASE WHEN generation < excluded.generation THEN checksum ELSE old_checksum END,
-    old_state = CASE WHEN generation < excluded.generation THEN state ELSE old_state END,
     generation = excluded.generation, last_seen = excluded.last_seen, checksum = excluded.checksum,
     state = excluded.state"""
 
-_CURRENT = """
-SELECT entity,
-    CASE WHEN generation <= ?1 THEN last_seen ELSE old_last_seen END,
-    CASE WHEN generation <= ?1 THEN checksum ELSE old_checksum END,
-    CASE WHEN generation <= ?1 THEN state ELSE old_state END
-FROM slot"""
+_SWEPT_AT_ONCE = 2 * ROWS_PER_STATEMENT
 
-_VISIBLE = "(generation <= ?1 OR old_state IS NOT NULL)"
+_FROM = "FROM slot LEFT JOIN old ON generation > ?1 AND old.id = slot.id AND until > ?1"
+_VISIBLE = "(generation <= ?1 OR old.id IS NOT NULL)"
+
+
+def _current(column: str) -> str:
+    return f"CASE WHEN generation <= ?1 THEN slot.{column} ELSE old.{column} END"
+
+
+_CURRENT = f"SELECT entity, {_current('last_seen')}, {_current('checksum')}, {_current('state')} {_FROM}"
 
 
 class Ids:
@@ -49,6 +53,7 @@ class Ids:
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._next = 1
+        self._swept = 0
 
     def load(self, sqlite: sqlite3.Connection, file: Path) -> None:
         """Read all entities; StoreDamagedError where one is there twice."""
@@ -84,12 +89,26 @@ class Ids:
                 seen = float(slot.last_seen)
                 values += (row, slot.entity, generation, seen, checksum(slot.entity, seen, slot.state), slot.state)
                 written += len(slot.entity) + len(slot.state)
+            self._replace(sqlite, values[::_COLUMNS], generation)
             rows = ",".join(["(?,?,?,?,?,?)"] * (len(values) // _COLUMNS))
             sqlite.execute(
                 f"INSERT INTO slot (id, entity, generation, last_seen, checksum, state) VALUES {rows} {_UPSERT}",  # noqa: S608 - question marks alone
                 values,
             )
         return written
+
+    def _replace(self, sqlite: sqlite3.Connection, ids: Sequence[object], generation: int) -> None:
+        """Put away what those slots are now, unless that is of the same generation; sweep a few that nobody needs."""
+        sqlite.execute(
+            "INSERT OR REPLACE INTO old SELECT id, ?, last_seen, checksum, state FROM slot "  # noqa: S608 - question marks alone
+            f"WHERE id IN ({','.join('?' * len(ids))}) AND generation < ?",
+            (generation, *ids, generation),
+        )
+        found = "SELECT id FROM old WHERE id > ? ORDER BY id LIMIT ?"
+        (end,) = sqlite.execute(f"SELECT max(id) FROM ({found})", (self._swept, _SWEPT_AT_ONCE)).fetchone()  # noqa: S608 - a constant
+        if end is not None:
+            sqlite.execute("DELETE FROM old WHERE id > ? AND id <= ? AND until < ?", (self._swept, end, generation))
+        self._swept = end or 0
 
     def _id(self, entity: str) -> int:
         row = self._ids.setdefault(entity, self._next)
@@ -100,17 +119,19 @@ class Ids:
 
 def unstage(sqlite: sqlite3.Connection, current: int) -> None:
     """Undo what was staged after the `current` generation and never became current."""
-    sqlite.execute("DELETE FROM slot WHERE generation > ? AND old_state IS NULL", (current,))
     sqlite.execute(
-        "UPDATE slot SET generation = ?, last_seen = old_last_seen, checksum = old_checksum, state = old_state "
-        "WHERE generation > ?",
-        (current, current),
+        "INSERT OR REPLACE INTO slot SELECT id, entity, ?1, old.last_seen, old.checksum, old.state "
+        "FROM slot JOIN old USING (id) WHERE generation > ?1 AND until > ?1",
+        (current,),
     )
+    sqlite.execute("DELETE FROM slot WHERE generation > ?", (current,))
+    sqlite.execute("DELETE FROM old")
 
 
 def delete(sqlite: sqlite3.Connection, rows: Sequence[int]) -> None:
     """Delete those rows."""
-    sqlite.executemany("DELETE FROM slot WHERE id = ?", ((row,) for row in rows))
+    for table in ("slot", "old"):
+        sqlite.executemany(f"DELETE FROM {table} WHERE id = ?", ((row,) for row in rows))  # noqa: S608 - a constant
 
 
 def read(sqlite: sqlite3.Connection, file: Path, rows: Sequence[int], current: int) -> dict[str, bytes]:
@@ -118,7 +139,7 @@ def read(sqlite: sqlite3.Connection, file: Path, rows: Sequence[int], current: i
     found: dict[str, bytes] = {}
     for start in range(0, len(rows), 500):
         part = rows[start : start + 500]
-        query = f"{_CURRENT} WHERE {_VISIBLE} AND id IN ({','.join('?' * len(part))})"
+        query = f"{_CURRENT} WHERE {_VISIBLE} AND slot.id IN ({','.join('?' * len(part))})"
         for entity, seen, expected, state in sqlite.execute(query, (current, *part)):
             _verify(file, entity, seen, state, expected)
             found[entity] = state
@@ -134,15 +155,13 @@ def read_all(sqlite: sqlite3.Connection, file: Path, current: int) -> Iterator[t
 
 def directory(sqlite: sqlite3.Connection, current: int) -> Iterator[tuple[str, float]]:
     """Yield (entity, last_seen) of every current slot, in entity order."""
-    query = f"""SELECT entity, CASE WHEN generation <= ?1 THEN last_seen ELSE old_last_seen END
-        FROM slot WHERE {_VISIBLE} ORDER BY entity"""  # noqa: S608 - a constant
+    query = f"SELECT entity, {_current('last_seen')} {_FROM} WHERE {_VISIBLE} ORDER BY entity"
     yield from sqlite.execute(query, (current,))
 
 
 def heads(sqlite: sqlite3.Connection, current: int, length: int) -> Iterator[tuple[str, bytes]]:
     """Yield (entity, first `length` bytes of its state) of every current slot, in entity order, without verifying."""
-    query = f"""SELECT entity, substr(CASE WHEN generation <= ?1 THEN state ELSE old_state END, 1, ?2)
-        FROM slot WHERE {_VISIBLE} ORDER BY entity"""  # noqa: S608 - a constant
+    query = f"SELECT entity, substr({_current('state')}, 1, ?2) {_FROM} WHERE {_VISIBLE} ORDER BY entity"
     yield from sqlite.execute(query, (current, length))
 
 

@@ -41,7 +41,7 @@ class SqliteStore:
 
     `keep_rejects` bounds each partition's dead letters, and the outbox entries that were given up; `keep_events` its
     kept events. `now` is the clock that outbox entries are stamped by. Raises StoreFullError, StoreDamagedError,
-    StoreNewerError, StoreError.
+    StoreNewerError, StoreOlderError, StoreError.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class SqlitePartition:
             head = replace(self._head, through_offset=0, through_row=0, through_block=0)
             if not keep_state:
                 head = replace(head, staging=0)
-                for table in ("checkpoint", "slot", "control", "event"):
+                for table in ("checkpoint", "slot", "old", "control", "event"):
                     sqlite.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
             schema.write_head(sqlite, head)
         self._head = head

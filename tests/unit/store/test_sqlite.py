@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from detector.errors import StoreDamagedError, StoreError, StoreFullError, StoreLockedError, StoreNewerError
+from detector.errors import (
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    StoreNewerError,
+    StoreOlderError,
+)
 from detector.store.sqlite import SqlitePartition, SqliteStore
 from detector.types import (
     Attempt,
@@ -190,6 +197,20 @@ def test_a_cut_file_is_called_damaged(folder: Path, store: SqliteStore, partitio
         read_everything(store, partition)
 
 
+def test_what_was_replaced_leaves_the_file_once_nobody_needs_it(
+    folder: Path, store: SqliteStore, partition: Partition
+) -> None:
+    opened, everybody = store.open(partition), [f"e{n}" for n in range(2000)]
+    for turn, some in enumerate([everybody, everybody, *[everybody[:10]] * 6]):
+        opened.write_slots(SlotState(entity, 1.0, b"%d" % turn * 100) for entity in some)
+        opened.commit_checkpoint(checkpoint(turn), [], [], [])
+    opened.close()
+    with contextlib.closing(sqlite3.connect(folder / "orders" / "3.sqlite")) as file:
+        assert file.execute("SELECT count(*) FROM slot").fetchone() == (2000,)
+        (left,) = file.execute("SELECT count(*) FROM old").fetchone()
+    assert left <= 20
+
+
 def test_another_partitions_file_is_refused(folder: Path, store: SqliteStore, partition: Partition) -> None:
     fill(store, partition)
     (folder / "orders" / "3.sqlite").rename(folder / "orders" / "4.sqlite")
@@ -218,10 +239,22 @@ def test_a_newer_file_is_refused_and_left_alone(folder: Path, store: SqliteStore
     fill(store, partition)
     file = folder / "orders" / "3.sqlite"
     newer = sqlite3.connect(file)
-    newer.execute("PRAGMA user_version = 2")
+    newer.execute("PRAGMA user_version = 3")
     newer.close()
     content = file.read_bytes()
-    with pytest.raises(StoreNewerError, match=r"format 2.*reads up to 1.*Run that version"):
+    with pytest.raises(StoreNewerError, match=r"format 3.*reads up to 2.*Run that version"):
+        store.open(partition)
+    assert file.read_bytes() == content
+
+
+def test_an_older_file_is_refused_and_left_alone(folder: Path, store: SqliteStore, partition: Partition) -> None:
+    fill(store, partition)
+    file = folder / "orders" / "3.sqlite"
+    older = sqlite3.connect(file)
+    older.execute("PRAGMA user_version = 1")
+    older.close()
+    content = file.read_bytes()
+    with pytest.raises(StoreOlderError, match=r"older detector \(format 1; this one reads 2 alone.*start.*cold"):
         store.open(partition)
     assert file.read_bytes() == content
 
