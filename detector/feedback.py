@@ -185,11 +185,11 @@ def _open(owned: Owned, incident: str) -> Iterator[_Meant]:
     """Yield the open incidents of a partition whose ids begin so."""
     incidents, bank, slots = owned.model.incidents, owned.model.bank, owned.model.slots
     for slot in incidents.open:
-        state = bank.incidents[slot]
+        state = bank.incidents_of(np.array([slot]))[0]
         first = Position(int(state["offset"]), int(state["row"]))
         number = alert_id(owned.topic_id, owned.partition, first, "anomaly")
         region = incidents.region(slot)
-        if number.startswith(incident) and region is not None:
+        if number.startswith(incident):
             yield _Meant(owned, number, slots.names[slot] or WHOLE, _without_cycles(owned, region))
 
 

@@ -111,17 +111,18 @@ class Observing:
     def models(self, owned: Sequence[Owned]) -> None:
         """Say what the models hold, over all partitions."""
         metrics = self._metrics
-        metrics.centroids_active.set(sum(each.model.centroids_active for each in owned))
+        counted = [each.model.counted() for each in owned]
+        metrics.centroids_active.set(sum(each.centroids for each in counted))
         metrics.entities_active.set(sum(len(each.model.slots.resident) for each in owned))
         by_severity = [each.model.incidents.by_severity() for each in owned]
         for place, severity in enumerate((Severity.WARNING, Severity.CRITICAL)):
             metrics.incidents_open.labels(severity).set(sum(each[place] for each in by_severity))
         self._tell_budget(owned)
         self._rejecting.look()
-        metrics.entities_warming_up.set(sum(each.model.slots_warming_up for each in owned))
+        metrics.entities_warming_up.set(sum(each.warming_up for each in counted))
         metrics.entities_absent.set(sum(each.model.absences.absent for each in owned))
         metrics.rows_quarantined.set(sum(each.model.quarantine.rows for each in owned))
-        modes = sum((Counter(each.model.slots_learning) for each in owned), Counter[str]())
+        modes = sum((Counter(each.learning) for each in counted), Counter[str]())
         for mode in MODES:
             metrics.entities_learning.labels(mode).set(modes[mode])
         ages = [each.model.time - each.model.born for each in owned if np.isfinite(each.model.born)]

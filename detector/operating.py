@@ -104,7 +104,7 @@ def _listed(owned: Owned, entity: object) -> dict[str, Any]:
             for record in model.waiting
             if record.kind is ControlKind.LEARNING
         ],
-        "entities": model.slots_learning,
+        "entities": model.counted().learning,
         "rows_quarantined": model.quarantine.rows,
     }
     if isinstance(entity, str):

@@ -49,7 +49,7 @@ class Status:
 
 
 def _partition(owned: Owned) -> dict[str, Any]:
-    model = owned.model
+    model, counted = owned.model, owned.model.counted()
     return {
         "partition": str(owned.partition),
         "offset": owned.position.offset,
@@ -60,8 +60,8 @@ def _partition(owned: Owned) -> dict[str, Any]:
         "model_version": model.model_version,
         "entities": len(model.slots),
         "entities_in_memory": len(model.slots.resident),
-        "entities_warming_up": model.slots_warming_up,
-        "learning": model.slots_learning,
+        "entities_warming_up": counted.warming_up,
+        "learning": counted.learning,
         "rows_seen": owned.rows_seen,
         "incidents_open": dict(zip(("warning", "critical"), model.incidents.by_severity(), strict=True)),
         "worst": _worst(owned),
@@ -73,7 +73,7 @@ def _worst(owned: Owned) -> list[dict[str, Any]]:
     """Return the open incidents with the highest peaks, the highest first."""
     model = owned.model
     slots = np.array(sorted(model.incidents.open), np.int64)
-    states = model.bank.incidents[slots]
+    states = model.bank.incidents_of(slots)
     told = []
     for i in np.argsort(states["least"], kind="stable")[:_WORST].tolist():
         state = states[i]

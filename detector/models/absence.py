@@ -101,21 +101,20 @@ class Absences:
         return told
 
     def _judge(self, at: Place) -> list[Transition]:
-        deadlines = self._bank.awaited[self._slots.resident_slots()]
-        waiting = int((np.isfinite(deadlines) & (deadlines > self.state.judged)).sum()) + len(self._slots.awaited)
+        deadlines = self._bank.awaited
+        waiting = int(((deadlines > self.state.judged) & (deadlines < np.inf)).sum()) + len(self._slots.awaited)
         told = self._notice(self._late(self.state.heard), waiting, at)
-        later = deadlines[deadlines > self.state.heard]
+        later = float(np.min(deadlines, where=deadlines > self.state.heard, initial=np.inf))
         ends = min((finding.noticed + self._settings.give_up for finding in self.state.findings), default=math.inf)
-        soonest = min(float(later.min()) if len(later) else math.inf, self._slots.awaited.soonest, ends)
+        soonest = min(later, self._slots.awaited.soonest, ends)
         least = self._waits.at_least  # before which no deadline can pass that rows to come will set
         self.state.due = self.state.heard + min(max(soonest - self.state.heard, _REST * least), least)
         return told
 
     def _late(self, now: float) -> dict[str, float]:
         """Return whose deadline has passed since the last judgement, by name, and when they were last seen."""
-        slots = self._slots.resident_slots()
-        deadlines = self._bank.awaited[slots]
-        passed = slots[(deadlines > self.state.judged) & (deadlines <= now)]
+        deadlines = self._bank.awaited
+        passed = np.flatnonzero((deadlines > self.state.judged) & (deadlines <= now))
         late = {self._slots.names[slot] or "": float(self._bank.last_seen[slot]) for slot in passed.tolist()}
         late |= {entity: self._slots.evicted[entity] for entity in self._slots.awaited.take(now)}
         self.state.judged = now

@@ -37,10 +37,10 @@ class Made(NamedTuple):
         """Return what there is to say before anything has happened."""
         return cls(np.zeros(rows, np.int8), np.zeros((rows, 2), np.int64))
 
-    def within(self, rows: Int64, states: NDArray[Any], slots: Int64) -> None:
-        """Say that rows [m] came within the open incidents of their slots [m]."""
+    def within(self, rows: Int64, states: NDArray[Any]) -> None:
+        """Say that rows [m] came within open incidents, of which these are the states [m]."""
         self.became[rows] = Became.WITHIN_INCIDENT
-        self.first[rows, 0], self.first[rows, 1] = states["offset"][slots], states["row"][slots]
+        self.first[rows, 0], self.first[rows, 1] = states["offset"], states["row"]
 
     def told(self, row: int, happened: Transition) -> None:
         """Say that something was told by a row."""

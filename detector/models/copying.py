@@ -12,7 +12,7 @@ from detector.models.bank import Bank
 from detector.models.slots import Slots
 from detector.types import Bool, Int64, SlotState
 
-PIECE = 4096
+PIECE = 1024
 """Slots copied at once."""
 
 
@@ -87,12 +87,9 @@ class Copying:
     def _copy(self, slots: Int64) -> None:
         self._waiting[slots] = False
         names = self._slots.names
-        seen = self._bank.last_seen[slots].tolist()
-        packed = self._bank.pack(slots)
-        for slot, last_seen, state in zip(slots.tolist(), seen, packed, strict=True):
-            entity = names[slot]
-            assert entity is not None, f"slot {slot} was freed before it was copied"
-            self._copied.append(SlotState(entity, last_seen, state))
+        entities = [entity for slot in slots.tolist() if (entity := names[slot]) is not None]
+        assert len(entities) == len(slots), "a slot was freed before it was copied"
+        self._copied += map(SlotState, entities, self._bank.last_seen[slots].tolist(), self._bank.pack(slots))
 
     def _fit(self) -> None:
         if len(self._changed) < self._bank.capacity:

@@ -42,8 +42,10 @@ def state_of(features: int) -> np.dtype[Any]:
     capped       whether the reference supported no lesser one
     critical     the severity last told          history   a bit for each of the last rows, while there is no incident
     shares       float64 [D] sums over the counted rows
+    region       float64 [4 D] where its rows lie, as sums: D each of the first row's values; then of the values'
+                 offsets from those the weight, the weighted sum and that of the squares
     """
-    return np.dtype([*_FIELDS, ("shares", "f8", (features,))])
+    return np.dtype([*_FIELDS, ("shares", "f8", (features,)), ("region", "f8", (4 * features,))])
 
 
 def shares_of(parts: Float32) -> Float64:
@@ -73,7 +75,7 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     labels: dict[str, str] = {}
 
     @classmethod
-    def of(cls, entity: str, state: np.void, region: Region | None, labels: dict[str, str]) -> Self:
+    def of(cls, entity: str, state: np.void, region: Region, labels: dict[str, str]) -> Self:
         """Take them from a slot's state."""
         count = int(state["count"])
         return cls(
@@ -86,8 +88,8 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
             bool(state["critical"]),
             count,
             (state["shares"] / count).tolist(),
-            [] if region is None else region.centre.tolist(),
-            [] if region is None else region.spread.tolist(),
+            region.centre.tolist(),
+            region.spread.tolist(),
             labels,
         )
 

@@ -156,11 +156,8 @@ class Incidents:
         normal now. It goes by what came before the row, never by the row itself: to leave out whatever alerts would
         lower the threshold, so that more and more alerts.
         """
-        state, slots, judged = self._bank.incidents, seen.slots, seen.judged
-        inside = judged & (state["sequence"][slots] > 0)
-        stirring = inside | (judged & seen.flagged)
-        if self.rules.m > 1:
-            stirring |= judged & (state["history"][slots] != 0)
+        slots, judged = seen.slots, seen.judged
+        stirring = judged & (seen.flagged | (self._bank.incident_at[slots] > 0))
         faulty = np.zeros(len(slots), np.bool_)
         if not stirring.any():
             return [], faulty, None
@@ -171,7 +168,7 @@ class Incidents:
         calm = self._calm(present, rows, group, seen)
         lasting = rows[calm[group]]
         faulty[lasting] = self._faulty_rows(lasting, seen)
-        made.within(lasting, state, slots[lasting])
+        made.within(lasting, self._bank.incidents_of(slots[lasting]))
         self._add(lasting, seen)
         self.suppressed[WITHIN_INCIDENT] += int(seen.flagged[lasting].sum())
         told: list[Transition] = []
@@ -181,7 +178,7 @@ class Incidents:
 
     def _calm(self, present: Int64, rows: Int64, group: Int64, seen: Seen) -> Bool:
         """Tell which slots [S] have an open incident to which these rows can do nothing but add."""
-        state, rules, n = self._bank.incidents[present], self.rules, len(present)
+        state, rules, n = self._bank.incidents_of(present), self.rules, len(present)
         last = np.zeros(n)
         last[group] = seen.partition_times[rows]
         quiet = np.bincount(group, seen.rates[rows] > rules.lower * seen.rate, minlength=n)
@@ -193,45 +190,47 @@ class Incidents:
 
     def _faulty_rows(self, rows: Int64, seen: Seen) -> Bool:
         """Tell which rows [n] of open incidents may not count as normal, by what came before each."""
-        state, slots, flagged = self._bank.incidents, seen.slots[rows], seen.flagged[rows]
+        slots, flagged = seen.slots[rows], seen.flagged[rows]
+        state = self._bank.incidents_of(slots)
         order = np.argsort(slots, kind="stable")
         first = np.searchsorted(slots[order], slots[order])
         earlier: Int64 = np.cumsum(flagged[order]) - flagged[order]
         more, length = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
         more[order], length[order] = earlier - earlier[first], np.arange(len(rows)) - first
-        count = state["count"][slots] + more - 1
-        frequent = count > _DENSE * seen.rate * (state["rows"][slots] + length)
-        recent = seen.partition_times[rows] - state["start"][slots] < self.rules.fault_time
+        count = state["count"] + more - 1
+        frequent = count > _DENSE * seen.rate * (state["rows"] + length)
+        recent = seen.partition_times[rows] - state["start"] < self.rules.fault_time
         faulty: Bool = (count > self.rules.fault_count) & frequent & recent
         return faulty
 
     def _add(self, rows: Int64, seen: Seen) -> None:
         """Add rows [n] to the open incidents of their slots, in order."""
-        state, slots, rates = self._bank.incidents, seen.slots[rows], seen.rates[rows]
-        present = np.unique(slots)
+        state, rates = self._bank.incidents.held, seen.rates[rows]
+        places = self._bank.incident_at[seen.slots[rows]]
+        present = np.unique(places)
         before = state["least"][present]
-        counted = rows[seen.flagged[rows]]
-        np.add.at(state["rows"], slots, 1)
-        np.add.at(state["count"], seen.slots[counted], 1)
-        np.add.at(state["shares"], seen.slots[counted], shares_of(seen.parts[counted]))
-        places = self._bank.regions[seen.slots[counted]]
-        region.extend(self._bank.extents.held, places, seen.values[counted], seen.distances[counted])
-        np.minimum.at(state["least"], slots, rates)
+        flagged = seen.flagged[rows]
+        counted, at_counted = rows[flagged], places[flagged]
+        np.add.at(state["rows"], places, 1)
+        np.add.at(state["count"], at_counted, 1)
+        np.add.at(state["shares"], at_counted, shares_of(seen.parts[counted]))
+        region.extend(state["region"], at_counted, seen.values[counted], seen.distances[counted])
+        np.minimum.at(state["least"], places, rates)
         lesser = present[state["least"][present] < before]
         state["capped"][lesser] = state["least"][lesser] <= seen.least_rate
         loud = rates <= self.rules.lower * seen.rate
-        state["loud"][slots[loud]] = seen.partition_times[rows[loud]]
-        group, at = np.searchsorted(present, slots), np.arange(len(rows))
+        state["loud"][places[loud]] = seen.partition_times[rows[loud]]
+        group, at = np.searchsorted(present, places), np.arange(len(rows))
         last = np.full(len(present), -1)
         np.maximum.at(last, group[loud], at[loud])
         state["quiet"][present[last >= 0]] = 0
-        np.add.at(state["quiet"], slots[at > last[group]], 1)
+        np.add.at(state["quiet"], places[at > last[group]], 1)
 
     def _walk(self, slot: int, rows: Int64, seen: Seen, faulty: Bool, made: Made) -> list[Transition]:
         """Advance one slot's incident row by row, and tell which of its rows are faulty."""
         told = []
         for i in rows.tolist():
-            if self._bank.incidents[slot]["sequence"] > 0:
+            if self._state(slot)["sequence"] > 0:
                 faulty[i] = self._faulty_rows(np.array([i]), seen)[0]
                 happened = self._go_on(slot, i, seen)
             else:
@@ -239,16 +238,20 @@ class Incidents:
             if happened is not None:
                 told.append(happened)
                 made.told(i, happened)
-            elif self._bank.incidents[slot]["sequence"] > 0:
-                made.within(np.array([i]), self._bank.incidents, np.array([slot]))
+            elif self._state(slot)["sequence"] > 0:
+                made.within(np.array([i]), self._bank.incidents_of(np.array([slot])))
             elif seen.flagged[i]:
                 made.became[i] = Became.BELOW_OPEN_AFTER
         return told
 
     def _begin(self, slot: int, i: int, seen: Seen) -> Transition | None:
         """Take in a row of a slot without an incident."""
-        state, rules, flagged = self._bank.incidents[slot], self.rules, bool(seen.flagged[i])
-        history = ((int(state["history"]) << 1) | flagged) & ((1 << rules.m) - 1)
+        rules, flagged = self.rules, bool(seen.flagged[i])
+        history = ((int(self._state(slot)["history"]) << 1) | flagged) & ((1 << rules.m) - 1)
+        if not history:
+            self._bank.end_incidents(np.array([slot]))
+            return None
+        state = self._bank.incidents.held[self._bank.begin_incident(slot)]
         state["history"] = history
         if not flagged:
             return None
@@ -263,8 +266,7 @@ class Incidents:
         state["least"], state["capped"] = seen.rates[i], seen.rates[i] <= seen.least_rate
         state["critical"] = seen.grave[i]
         state["shares"] = shares_of(seen.parts[i : i + 1])[0]
-        place = self._bank.begin_region(slot)
-        region.begin(self._bank.extents.held, place, seen.values[i], float(seen.distances[i]))
+        region.begin(state["region"], seen.values[i], float(seen.distances[i]))
         self.open.add(slot)
         if seen.labels is not None:
             self.labels[slot] = seen.labels(*at.position)
@@ -273,7 +275,7 @@ class Incidents:
 
     def _go_on(self, slot: int, i: int, seen: Seen) -> Transition | None:
         """Take in a row of a slot with an open incident."""
-        state, rules, time = self._bank.incidents[slot], self.rules, float(seen.partition_times[i])
+        state, rules, time = self._state(slot), self.rules, float(seen.partition_times[i])
         self._add(np.array([i]), seen)
         quiet = int(state["quiet"])
         if quiet and (quiet >= rules.quiet_rows or time - float(state["loud"]) >= rules.quiet_time):
@@ -288,7 +290,7 @@ class Incidents:
 
     def _tell(self, slot: int, i: int, seen: Seen, phase: Phase, reason: Reason | None) -> Transition:
         """Tell of an incident by a row of its own slot."""
-        state, at = self._bank.incidents[slot], seen.place(i)
+        state, at = self._state(slot), seen.place(i)
         state["sequence"] += 1
         state["told"] = at.partition_time
         at = at._replace(anomaly=seen.describe(i))
@@ -338,13 +340,12 @@ class Incidents:
 
     def by_severity(self) -> tuple[int, int]:
         """Return how many open incidents are warnings, and how many are critical."""
-        critical = int(self._bank.incidents["critical"][list(self.open)].sum()) if self.open else 0
+        critical = int(self._bank.incidents_of(np.array(list(self.open), np.int64))["critical"].sum())
         return len(self.open) - critical, critical
 
-    def region(self, slot: int) -> Region | None:
-        """Return where the open incident of a slot lies; None of one that opened before this was kept."""
-        place = self._bank.regions[slot]
-        return Region.of(self._bank.extents.held[place]) if place >= 0 else None
+    def region(self, slot: int) -> Region:
+        """Return where the open incident of a slot lies."""
+        return Region.of(self._state(slot)["region"])
 
     def _end_silent(self, time: float) -> None:
         slots = np.array(sorted(self.open), np.int64)
@@ -357,10 +358,14 @@ class Incidents:
 
     def _facts(self, slot: int) -> Facts:
         labels = self.labels.get(slot, {})
-        return Facts.of(self._slots.names[slot] or "", self._bank.incidents[slot], self.region(slot), labels)
+        return Facts.of(self._slots.names[slot] or "", self._state(slot), self.region(slot), labels)
+
+    def _state(self, slot: int) -> np.void:
+        """Return what a slot keeps of its incident: to read, and where it keeps anything to write."""
+        state: np.void = self._bank.incidents.held[self._bank.incident_at[slot]]
+        return state
 
     def _close(self, slot: int) -> None:
-        self._bank.incidents[slot] = np.zeros((), self._bank.incidents.dtype)
-        self._bank.end_region(np.array([slot]))
+        self._bank.end_incidents(np.array([slot]))
         self.open.discard(slot)
         self.labels.pop(slot, None)

@@ -17,11 +17,12 @@ from detector.models.bank import Bank
 from detector.models.beside import Beside
 from detector.models.blocks import Block
 from detector.models.budget import Budget, Running
+from detector.models.census import Census, Counted
 from detector.models.copying import Copying
 from detector.models.incidents import Incidents, Rules
 from detector.models.judging import Judging, smoothing_of
 from detector.models.known import Known
-from detector.models.learning import MODES, Learning
+from detector.models.learning import Learning
 from detector.models.notable import Notable
 from detector.models.planting import Planting
 from detector.models.program import Program
@@ -57,6 +58,7 @@ class Parts:
     bank: Bank
     slots: Slots
     copying: Copying
+    census: Census
     open: Block
     judging: Judging
     known: Known
@@ -113,6 +115,7 @@ class Parts:
         earlier = self.notable.hand_over() if hasattr(self, "notable") else []
         self.notable = Notable(model_features(detection.events), self.shape.features, self.keep_events, earlier)
         self.copying = Copying(self.bank, self.slots)
+        self.census = Census(self.bank)
         self.beside = Beside(self.partition, self.bank, self.slots, self.judging, self.window)
         self.born = self.time
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
@@ -131,20 +134,6 @@ class Parts:
         """The recent scores that a rate is judged against."""
         return self.judging.reference
 
-    @property
-    def slots_warming_up(self) -> int:
-        """Resident slots that have no centroids yet, or have not learned enough rows to alert."""
-        resident = self.slots.resident_slots()
-        few = self.bank.rows_learned[resident] < self.detection.model.warm_up
-        return int((few | self.bank.unseeded(resident)).sum())
-
-    @property
-    def slots_learning(self) -> dict[str, int]:
-        """Resident slots by their learning mode."""
-        counts = np.bincount(self.bank.modes[self.slots.resident_slots()], minlength=len(MODES))
-        return dict(zip(MODES, counts.tolist(), strict=True))
-
-    @property
-    def centroids_active(self) -> int:
-        """Centroids with mass, over the resident slots."""
-        return int((self.bank.masses[self.slots.resident_slots()] > 0).sum())
+    def counted(self) -> Counted:
+        """Return what the slots in memory add up to: exactly, or of very many as of some seconds ago."""
+        return self.census.take(self.detection.model.warm_up)

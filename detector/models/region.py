@@ -28,16 +28,16 @@ class Region(NamedTuple):
         return cls(first + offset, np.sqrt(np.maximum(squares / known - offset * offset, 0.0)))
 
 
-def begin(held: Float64, place: int, row: Float32, distance: float) -> None:
-    """Let the region at a place begin with the row [D] that opens an incident."""
-    held[place, : len(row)] = np.nan_to_num(row.astype(np.float64))
-    extend(held, np.array([place], np.int32), row[None], np.array([distance], np.float32))
+def begin(sums: Float64, row: Float32, distance: float) -> None:
+    """Let the region whose sums [4 D] these will be begin with the row [D] that opens an incident."""
+    sums[:] = 0.0
+    sums[: len(row)] = np.nan_to_num(row.astype(np.float64))
+    extend(sums[None], np.zeros(1, np.int32), row[None], np.array([distance], np.float32))
 
 
 def extend(held: Float64, places: Int32, rows: Float32, distance: Float32) -> None:
-    """Add rows [n, D] to the sums at their places [n], in log order, by their distances [n]; -1 is no place."""
-    known = places >= 0
-    places, wide, weight = places[known], rows[known].astype(np.float64), distance[known].astype(np.float64) ** 4
+    """Add rows [n, D] to the sums [P, 4 D] at their places [n], in log order, by their distances [n]."""
+    wide, weight = rows.astype(np.float64), distance.astype(np.float64) ** 4
     features = wide.shape[1]
     seen = np.isfinite(wide)
     offset = np.where(seen, wide - held[places, :features], 0.0)

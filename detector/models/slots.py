@@ -6,7 +6,9 @@ score, so memory and the clock may decide on it; forgetting does, so the partiti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 
 import numpy as np
 
@@ -43,6 +45,7 @@ class Slots:
         self._mode_of = mode_of
         self.resident: dict[str, int] = {}
         self.evicted: dict[str, float] = {}
+        self._gone_since = math.inf  # no evicted entity was last seen before: a look at a million of them takes long
         self.awaited = Deadlines()
         self.names: list[str | None] = []
         self._free: list[int] = []
@@ -59,20 +62,21 @@ class Slots:
     def know(self, entities: Iterable[tuple[str, float]]) -> None:
         """Take over (entity, last seen) from the store: all evicted until they return."""
         self.evicted.update(entities)
+        self._gone_since = min(self.evicted.values(), default=math.inf)
 
     def find(self, entities: Sequence[str]) -> Int64:
         """Return the slot of each row's entity, -1 where there is no room for a new one."""
-        resident = self.resident
-        found = [resident.get(entity, NOWHERE) for entity in entities]
-        if NOWHERE in found:
-            self._admit(dict.fromkeys(entity for entity, slot in zip(entities, found, strict=True) if slot < 0))
-            found = [resident.get(entity, NOWHERE) for entity in entities]
-        return np.array(found, np.int64)
+        found = self._resident(entities)
+        unknown = np.flatnonzero(found == NOWHERE)
+        if len(unknown):
+            self._admit(dict.fromkeys(entities[row] for row in unknown.tolist()))
+            found = self._resident(entities)
+        return found
 
     def look_up(self, entities: Sequence[str]) -> Int64:
         """Return the slot of each entity as it was found before: unknown ones, for lack of room, stay without."""
         self._admit({entity: None for entity in entities if entity in self.evicted})
-        return np.array([self.resident.get(entity, NOWHERE) for entity in entities], np.int64)
+        return self._resident(entities)
 
     def evict(self, before: float, keep: Int64, *, clean: Callable[[Int64], Int64]) -> int:
         """Drop from memory what was last seen before then, except `keep`; returns how many.
@@ -81,9 +85,11 @@ class Slots:
         """
         idle = clean(np.setdiff1d(self.stale(before), keep))
         for slot in idle.tolist():
+            seen, deadline = float(self._bank.last_seen[slot]), float(self._bank.awaited[slot])
             entity = self._drop(slot)
-            self.evicted[entity] = float(self._bank.last_seen[slot])
-            self.awaited.add(entity, float(self._bank.awaited[slot]))
+            self.evicted[entity] = seen
+            self._gone_since = min(self._gone_since, seen)
+            self.awaited.add(entity, deadline)
         return len(idle)
 
     def resident_slots(self) -> Int64:
@@ -92,16 +98,23 @@ class Slots:
 
     def stale(self, before: float) -> Int64:
         """Return the resident slots last seen before then."""
-        return np.flatnonzero(self._bank.occupied & (self._bank.last_seen < before))
+        return np.flatnonzero(self._bank.last_seen < before)
 
     def forget(self, before: float) -> list[str]:
         """Delete what was last seen before then; returns the entities."""
-        forgotten = [entity for entity, seen in self.evicted.items() if seen < before]
-        for entity in forgotten:
-            del self.evicted[entity]
-            self.awaited.drop(entity)
-        forgotten += [self._drop(slot) for slot in self.stale(before).tolist()]
+        forgotten = [self._drop(slot) for slot in self.stale(before).tolist()]
+        if self._gone_since < before:
+            gone = [entity for entity, seen in self.evicted.items() if seen < before]
+            for entity in gone:
+                del self.evicted[entity]
+                self.awaited.drop(entity)
+            self._gone_since = min(self.evicted.values(), default=math.inf)
+            forgotten += gone
         return forgotten
+
+    def _resident(self, entities: Sequence[str]) -> Int64:
+        """Return the slot of each entity, -1 where it is not in memory; one pass, as a million are in no cache."""
+        return np.fromiter(map(self.resident.get, entities, repeat(NOWHERE)), np.int64, len(entities))
 
     def _admit(self, entities: dict[str, None]) -> None:
         returning = [entity for entity in entities if entity in self.evicted]

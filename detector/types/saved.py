@@ -44,8 +44,7 @@ class ControlRecord:
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SlotState:
+class SlotState(NamedTuple):
     """A slot as the store keeps it: opaque bytes of the bank, and the event time when it was last seen."""
 
     entity: str

@@ -145,7 +145,7 @@ def test_a_partition_without_entities_knows_but_all(log: MemoryLog, store: Memor
         modes.say({"pattern": "*", "mode": "freeze"})
         fill(log, 20)
         member.read(*PARTITIONS)
-        assert model(member).slots_learning == {"learn": 0, "freeze": 1, "quarantine": 0}
+        assert model(member).counted().learning == {"learn": 0, "freeze": 1, "quarantine": 0}
 
 
 def test_without_room_for_the_record_nothing_changes_and_what_was_done_before_is_told(

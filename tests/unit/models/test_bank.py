@@ -24,7 +24,9 @@ def bank(slots: int = 5) -> Bank:
     made.traits[:slots] = rng.normal(size=(slots, SHAPE.traits))
     for array in (made.times, made.sketches, made.smoothed):
         array[:slots] = rng.normal(size=(slots, *array.shape[1:]))
-    made.incidents["start"][:slots], made.rows_learned[:slots] = 3.0, numbers
+    made.rows_learned[:slots] = numbers
+    for slot in range(2, slots):
+        made.incidents.held["start"][made.begin_incident(slot)] = slot
     made.last_seen[:slots] = 5.0
     for place in made.quarantine(np.arange(1, slots, 2)).tolist():
         made.clusters.held[place] = rng.normal(size=made.clusters.width)
@@ -48,13 +50,14 @@ def test_a_slot_packed_and_unpacked_elsewhere_has_the_same_bytes() -> None:
     assert target.pack(np.array(order)) == packed
     assert target.unseeded(np.array(order)).tolist() == [True, True, True, True, False]
     assert (target.quarantined[order] >= 0).tolist() == [False, True, False, True, False]
+    assert target.incidents_of(np.array(order))["start"].tolist() == [0, 0, 2, 3, 4]
     assert target.pool.rows_of(target.seeds[0]).tobytes() == seed_rows(3).tobytes()
 
 
 def test_a_seeded_slot_is_as_large_as_the_bank_says() -> None:
     made = bank()
-    made.release(np.array([2]))
-    assert len(made.pack(np.array([2]))[0]) == made.bytes_per_slot
+    made.release(np.array([0]))
+    assert len(made.pack(np.array([0]))[0]) == made.bytes_per_slot
 
 
 @pytest.mark.parametrize("cut", [1, 2, 200])
@@ -78,12 +81,35 @@ def test_growing_keeps_the_slots() -> None:
     assert made.pack(np.arange(5)) == before
 
 
+def test_growing_leaves_those_who_look_at_the_slots_what_they_saw() -> None:
+    made = bank()
+    looks, before = made.means[:5], made.means[:5].copy()
+    made.reserve(100_000)
+    made.means[:5] = 7.0
+    np.testing.assert_array_equal(looks, before)
+    assert made.means.shape[0] == made.capacity == len(made.seen)
+    assert np.isinf(made.last_seen[5:]).all()
+    assert (made.seeds[5:] == -1).all()
+
+
+def test_a_large_bank_grows_by_a_part_of_its_size() -> None:
+    wide = Bank(Shape(features=300, centroids=8, rows=16, keyed=True), seed_rows=8)
+    grown = []
+    while wide.capacity < 5000:
+        before = wide.capacity
+        wide.reserve(before)
+        grown.append(wide.capacity - before)
+    assert grown[0] == 16
+    assert max(grown) * wide.bytes_per_slot < 10e6
+
+
 def test_a_cleared_slot_knows_nothing_and_gathers_seeds_anew() -> None:
     made = bank()
     made.clear(np.array([3]))
     assert np.isnan(made.means[3]).all()
     assert made.masses[3].tolist() == [0.0, 0.0]
-    assert made.incidents["start"][3] == 0
+    assert made.incidents_of(np.array([3]))["start"] == 0
+    assert made.incidents.used == 2, "those of slots 2 and 4"
     assert made.rows_learned[3] == 0
     assert np.isnan(made.smoothed[3]).all()
     assert made.sketches[3].tolist() == [prior(3).tolist()] * 2
@@ -139,3 +165,27 @@ def test_the_seed_pool_keeps_the_first_rows_in_order_and_reuses_places() -> None
     assert len({b, *many.tolist()}) == 101
     assert pool.counts[many].tolist() == [0] * 100
     assert pool.rows_of(b).ravel().tolist() == [10, 20]
+
+
+def test_the_seed_pool_gives_memory_back_that_no_slot_needs_any_more() -> None:
+    pool = SeedPool(1000, 100)  # twenty places in a chunk
+    places = pool.take(60)
+    whole = pool.nbytes
+    for place in places.tolist():
+        pool.append(np.array([place]), np.full((1, 100), place, np.float32))
+    pool.release(places[:-1])
+    assert 0 < pool.nbytes < whole / 2
+    assert pool.rows_of(places[-1])[:, 0].tolist() == [places[-1]]
+    pool.release(places[-1:])
+    assert pool.nbytes == 0
+    again = pool.take(61)
+    pool.append(again, np.repeat(again.astype(np.float32)[:, None], 100, 1))
+    assert [pool.rows_of(place)[0, 0] for place in again.tolist()] == again.tolist()
+
+
+def test_full_places_are_read_from_all_their_chunks() -> None:
+    pool = SeedPool(1000, 1000)  # two places in a chunk
+    places = pool.take(5)
+    for place in places.tolist():
+        pool.append(np.full(1000, place), np.full((1000, 1000), place, np.float32))
+    assert pool.full(places[::-1])[:, 999, 999].tolist() == places[::-1].tolist()

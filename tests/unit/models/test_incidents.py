@@ -189,7 +189,8 @@ def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
     whole = started(rules)
     again, *_ = whole.follow(rows)
     assert [t.shares.tobytes() for t in again] == [t.shares.tobytes() for t in told], "bits depend on the pieces"
-    assert whole._bank.incidents.tobytes() == incidents._bank.incidents.tobytes()
+    everyone = np.arange(3)
+    assert whole._bank.incidents_of(everyone).tobytes() == incidents._bank.incidents_of(everyone).tobytes()
 
 
 def test_rows_that_give_no_message_are_counted_by_why() -> None:

@@ -338,7 +338,7 @@ def test_a_fault_is_one_incident_that_resolves_when_the_rows_are_normal_again() 
 def test_nothing_is_an_anomaly_while_the_slot_or_the_reference_warms_up() -> None:
     patient = small(keyed=False, warm_up=10_000)
     model, _ = learned(patient)
-    assert model.slots_warming_up == 1
+    assert model.counted().warming_up == 1
     assert not model.advance(rows(np.full((1, 3), 1e6), times=np.array([400.0]))).flagged.size
     model, _ = learned(WHOLE_PARTITION, n=90)
     assert not model.advance(rows(np.full((1, 3), 1e6), times=np.array([90.0]))).flagged.size
@@ -440,14 +440,14 @@ def test_dead_centroids_are_split_at_upkeep() -> None:
     assert model.changes["reseeds"] == reseeds, "it is due from here on"
     model.advance(rows(rng.normal(8.0, 1.0, (1, 3)), [last + 1]))
     assert model.changes["reseeds"] == reseeds + 1
-    assert model.centroids_active == 4
+    assert model.counted().centroids == 4
 
 
 @pytest.mark.parametrize("distinct", [1, 2, 3])
 def test_fewer_distinct_rows_than_centroids_leave_some_without_mass(distinct: int) -> None:
     model = DictStore().model(small(keyed=False, tick=1e9))
     model.advance(rows(np.repeat(np.arange(distinct, dtype=np.float64), 3).reshape(-1, 3)[np.arange(640) % distinct]))
-    assert model.centroids_active == distinct
+    assert model.counted().centroids == distinct
     assert model.changes["reseeds"] == 0
     assert np.isfinite(model.bank.centroids[0]).all()
 
@@ -458,7 +458,7 @@ def test_the_last_rows_of_data_that_end_can_be_learned() -> None:
     model.finish()
     assert len(model.open) == 0
     assert model.bank.rows_learned[0] == 9
-    assert model.centroids_active > 1
+    assert model.counted().centroids > 1
     assert model.slots.names[0] == WHOLE
 
 
