@@ -24,7 +24,7 @@ _SURVEY_SECONDS = 1.0
 
 
 @contextmanager
-def _collecting_rarely() -> Iterator[None]:
+def collecting_rarely() -> Iterator[None]:
     """Spare Python's cycle collector the objects that are there for good, inside the block.
 
     It walks all objects each time that so many were made, as records are: TensorFlow's alone take it a fifth of a
@@ -120,7 +120,7 @@ class Service:
     def run(self, stopped: Callable[[], bool]) -> None:
         """Turn until `stopped` or until the source is exhausted."""
         self._health.unblock(BlockReason.STARTING)
-        with _collecting_rarely():
+        with collecting_rarely():
             while not stopped() and (self._away or not self._source.exhausted):
                 self._health.turned()
                 self._react()

@@ -1,6 +1,6 @@
 """What entities cost: events per second, memory, disk, checkpoints and restarts with 1 to 1,000,000 of them.
 
-Run: python tests/bench/entities.py [--quick] [--counts N,N,..] [--rows N] [--json]
+Run: python tests/bench/entities.py [--quick] [--counts N,N,..] [--rows N] [--seed-rows N] [--json]
 
 It needs the extra `test`, and no broker. 8 features, 4 centroids, one partition, defaults otherwise; each number of
 entities in a process of its own, with a store on disk and the daemon's own pipeline, ownership, writer and metrics.
@@ -48,7 +48,7 @@ _TELL_SECONDS = 15.0
 Result = dict[str, float]
 
 
-def measure(entities: int, rows: int, folder: Path) -> Result:
+def measure(entities: int, rows: int, seed_rows: int | None, folder: Path) -> Result:
     """Measure one number of entities."""
     from detector.app import Models  # noqa: PLC0415 - it imports TensorFlow, which only the children carry
     from detector.config.detection import Detection  # noqa: PLC0415 - likewise
@@ -56,7 +56,7 @@ def measure(entities: int, rows: int, folder: Path) -> Result:
     from tests.bench.prepared import Traffic, Worker  # noqa: PLC0415 - likewise
 
     events = Events(features=[Feature(name=f"f{d}") for d in range(FEATURES)], entity="host")
-    detection = Detection(events, Blocks(), Entities(), Model(centroids=CENTROIDS), Alerting())
+    detection = Detection(events, Blocks(), Entities(), Model(centroids=CENTROIDS, seed_rows=seed_rows), Alerting())
     models = Models()
     worker = Worker(folder, detection, models)
     empty = resident_bytes()
@@ -152,18 +152,20 @@ def main() -> None:
     arguments.add_argument("--quick", action="store_true", help=f"only {QUICK} entities and fewer rows")
     arguments.add_argument("--counts", help="numbers of entities, with commas between")
     arguments.add_argument("--rows", type=int, help="rows to measure the rates with (default: 1,000,000)")
+    arguments.add_argument("--seed-rows", type=int, help="rows that seed an entity: fewer make a million ready sooner")
     arguments.add_argument("--json", action="store_true", help="print one JSON object on the last line")
     arguments.add_argument("--measure", type=int, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     rows = given.rows or (50_000 if given.quick else 1_000_000)
     if given.measure:
         with tempfile.TemporaryDirectory(prefix="detector-bench-") as folder:
-            print(json.dumps(measure(given.measure, rows, Path(folder))))
+            print(json.dumps(measure(given.measure, rows, given.seed_rows, Path(folder))))
         return
     about = machine()
     print(about)
     counts = [int(count) for count in given.counts.split(",")] if given.counts else QUICK if given.quick else COUNTS
-    results = {count: in_child(__file__, "--measure", count, "--rows", rows) for count in counts}
+    more = ["--seed-rows", given.seed_rows] if given.seed_rows else []
+    results = {count: in_child(__file__, "--measure", count, "--rows", rows, *more) for count in counts}
     ratios = report(results)
     if given.json:
         print(json.dumps({**{str(n): result for n, result in results.items()}, **ratios, "machine": about}))

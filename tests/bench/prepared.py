@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from detector.owned import Owned
 from detector.ownership import Ownership
 from detector.pipeline import Pipeline
 from detector.protocols import Assignment, PartitionStore
+from detector.service import collecting_rarely
 from detector.store.sqlite import SqliteStore
 from detector.store.writer import Finished, Writer
 from detector.telemetry.clock import SystemClock
@@ -151,6 +153,8 @@ class Worker:
         self._ownership.assigned(PARTITION, LogFacts("bench"))
         self.turn(None)
         self._watching.finished.clear()  # a new store's first checkpoint
+        self._as_the_loop = ExitStack()
+        self._as_the_loop.enter_context(collecting_rarely())
 
     @property
     def owned(self) -> Owned:
@@ -187,5 +191,6 @@ class Worker:
 
     def close(self) -> None:
         """Give the partition up in order."""
+        self._as_the_loop.close()
         self._ownership.revoked(PARTITION)
         self._writer.close()
