@@ -40,9 +40,9 @@ from detector.types import (
     Rows,
 )
 
-PORTION = 3840
+PORTION = 7680
 """Rows that are scored before their alerts are committed, at most: with the open block they fit one call of the
-program, where blocks have the usual 256 rows."""
+program, where blocks have 512 rows, as is usual with an entity field."""
 
 _REJECTED_BYTES = 8 << 20
 """Rejected bytes in memory from which on a checkpoint is due at once."""

@@ -21,7 +21,6 @@ class Program:
         self.rules = rules
         self._score = Scoring(shape, rules)
         self._learn = BlockLearning(shape, rules)
-        # Calling concrete functions spares TensorFlow the search for them, half a millisecond a call.
         self._compiled = {frame: self._function(frame) for frame in shape.frames}
 
     def _function(self, frame: Frame) -> Tensor:
@@ -31,18 +30,12 @@ class Program:
     def __call__(self, stack: Stack, states: SlotStates) -> tuple[StackScores, SlotStates]:
         """Score and learn a stack; the arrays given are left as they were, those returned are read-only."""
         flat = states.centroids.reshape(-1, self.shape.features)
-        distance, centroid, expected, parts, centroids, traits, times = map(
-            np.asarray,  # without a copy, which `numpy()` would make
-            self._compiled[stack.frame](
-                tuple(map(lent, stack[:-1])),
-                lent(np.array(stack.blocks, np.int32)),
-                (lent(flat), lent(states.traits), lent(states.times)),
-            ),
-        )
-        return (
-            StackScores(distance, centroid, expected, parts),
-            SlotStates(centroids.reshape(states.centroids.shape), traits, times),
-        )
+        given = (*stack[:-1], np.array(stack.blocks, np.int32), flat, states.traits, states.times)
+        # Past TensorFlow's search for the function and its handling of arguments: they take 0.6 ms a call.
+        tensors = self._compiled[stack.frame].inference_fn.call_flat(*map(lent, given))
+        # Without a copy, which `numpy()` would make.
+        *scores, centroids, traits, times = (np.asarray(tensor) for tensor in tensors)
+        return StackScores(*scores), SlotStates(centroids.reshape(states.centroids.shape), traits, times)
 
     def warm_up(self) -> None:
         """Compile now rather than at the first row: both frames at once, each of which takes seconds."""
