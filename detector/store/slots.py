@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from detector.types import SlotState
 
-ROWS_PER_STATEMENT = 250
+ROWS_PER_STATEMENT = 1000
 """Rows of one INSERT. Python's sqlite3 gives the GIL away around each statement and gets it back after up to 5 ms when
 the main thread is busy: a statement a row would take seconds."""
 
@@ -30,7 +30,9 @@ _UPSERT = """ ON CONFLICT (id) DO UPDATE SET
     generation = excluded.generation, last_seen = excluded.last_seen, checksum = excluded.checksum,
     state = excluded.state"""
 
-_SWEPT_AT_ONCE = 2 * ROWS_PER_STATEMENT
+_SWEPT_FOR_EACH = 8
+_SWEPT_AT_LEAST = 1000
+"""Ids among which a call looks for old versions that nobody needs: so many for each slot that it stages."""
 
 _FROM = "FROM slot LEFT JOIN old ON generation > ?1 AND old.id = slot.id AND until > ?1"
 _VISIBLE = "(generation <= ?1 OR old.id IS NOT NULL)"
@@ -81,7 +83,7 @@ class Ids:
 
         A new entity keeps its id where the transaction fails: the next attempt uses it.
         """
-        written = 0
+        written = staged = 0
         remaining = iter(slots)
         while part := list(islice(remaining, ROWS_PER_STATEMENT)):
             values: list[str | int | float | bytes] = []
@@ -89,32 +91,37 @@ class Ids:
                 seen = float(slot.last_seen)
                 values += (row, slot.entity, generation, seen, checksum(slot.entity, seen, slot.state), slot.state)
                 written += len(slot.entity) + len(slot.state)
-            self._replace(sqlite, values[::_COLUMNS], generation)
+            _put_away(sqlite, values[::_COLUMNS], generation)
+            staged += len(part)
             rows = ",".join(["(?,?,?,?,?,?)"] * (len(values) // _COLUMNS))
             sqlite.execute(
                 f"INSERT INTO slot (id, entity, generation, last_seen, checksum, state) VALUES {rows} {_UPSERT}",  # noqa: S608 - question marks alone
                 values,
             )
+        self._sweep(sqlite, staged, generation)
         return written
 
-    def _replace(self, sqlite: sqlite3.Connection, ids: Sequence[object], generation: int) -> None:
-        """Put away what those slots are now, unless that is of the same generation; sweep a few that nobody needs."""
-        sqlite.execute(
-            "INSERT OR REPLACE INTO old SELECT id, ?, last_seen, checksum, state FROM slot "  # noqa: S608 - question marks alone
-            f"WHERE id IN ({','.join('?' * len(ids))}) AND generation < ?",
-            (generation, *ids, generation),
-        )
-        found = "SELECT id FROM old WHERE id > ? ORDER BY id LIMIT ?"
-        (end,) = sqlite.execute(f"SELECT max(id) FROM ({found})", (self._swept, _SWEPT_AT_ONCE)).fetchone()  # noqa: S608 - a constant
-        if end is not None:
-            sqlite.execute("DELETE FROM old WHERE id > ? AND id <= ? AND until < ?", (self._swept, end, generation))
-        self._swept = end or 0
+    def _sweep(self, sqlite: sqlite3.Connection, staged: int, generation: int) -> None:
+        """Delete some old versions that were replaced before this generation, going round and round."""
+        first = self._swept if self._swept < self._next else 0
+        self._swept = first + max(_SWEPT_FOR_EACH * staged, _SWEPT_AT_LEAST)
+        bounds = (first, self._swept, generation)
+        sqlite.execute("DELETE FROM old WHERE id > ? AND id <= ? AND until < ?", bounds)
 
     def _id(self, entity: str) -> int:
         row = self._ids.setdefault(entity, self._next)
         if row == self._next:
             self._next += 1
         return row
+
+
+def _put_away(sqlite: sqlite3.Connection, ids: Sequence[object], generation: int) -> None:
+    """Keep what those slots are now, unless that is of the same generation."""
+    sqlite.execute(
+        "INSERT OR REPLACE INTO old SELECT id, ?, last_seen, checksum, state FROM slot "  # noqa: S608 - question marks alone
+        f"WHERE id IN ({','.join('?' * len(ids))}) AND generation < ?",
+        (generation, *ids, generation),
+    )
 
 
 def unstage(sqlite: sqlite3.Connection, current: int) -> None:
