@@ -6,6 +6,9 @@ for a piece at most, however many slots a checkpoint has to write.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import overload
+
 import numpy as np
 
 from detector.models.bank import Bank
@@ -14,6 +17,40 @@ from detector.types import Bool, Int64, SlotState
 
 PIECE = 1024
 """Slots copied at once."""
+
+
+class Copied(Sequence[SlotState]):
+    """Copies of slots, in the order they were taken.
+
+    Kept side by side, and made into objects where they are asked for: Python's cycle collector would walk hundreds of
+    thousands of these again and again while they wait for the disk.
+    """
+
+    def __init__(self) -> None:
+        self.entities: list[str] = []
+        self.seen: list[float] = []
+        self.states: list[bytes] = []
+
+    def extend(self, entities: list[str], seen: list[float], states: list[bytes]) -> None:
+        """Add some."""
+        self.entities += entities
+        self.seen += seen
+        self.states += states
+
+    def __len__(self) -> int:
+        return len(self.entities)
+
+    def __iter__(self) -> Iterator[SlotState]:
+        return map(SlotState, self.entities, self.seen, self.states)
+
+    @overload
+    def __getitem__(self, which: int) -> SlotState: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[SlotState]: ...
+    def __getitem__(self, which: int | slice) -> SlotState | list[SlotState]:
+        if isinstance(which, slice):
+            return list(map(SlotState, self.entities[which], self.seen[which], self.states[which]))
+        return SlotState(self.entities[which], self.seen[which], self.states[which])
 
 
 class Copying:
@@ -29,7 +66,7 @@ class Copying:
         self._changed = np.zeros(bank.capacity, np.bool_)
         self._waiting = np.zeros(bank.capacity, np.bool_)
         self._in_flight = np.zeros(bank.capacity, np.bool_)
-        self._copied: list[SlotState] = []
+        self._copied = Copied()
         self._next = 0
         self.forgotten: list[str] = []
 
@@ -53,24 +90,24 @@ class Copying:
         self._in_flight = self._waiting.copy()
         self._next = 0
 
-    def take(self) -> list[SlotState] | None:
+    def take(self) -> Copied | None:
         """Return the next piece of the copy, or None when it is complete."""
         while not self._copied and self._next < len(self._waiting):
             part = self._next + np.flatnonzero(self._waiting[self._next : self._next + PIECE])
             self._next += PIECE
             if len(part):
                 self._copy(part)
-        piece, self._copied = self._copied, []
-        return piece or None
+        piece, self._copied = self._copied, Copied()
+        return piece if len(piece) else None
 
-    def rest(self) -> list[SlotState]:
+    def rest(self) -> Copied:
         """Return all that is left of the copy under way."""
-        pieces: list[SlotState] = []
+        pieces = Copied()
         while piece := self.take():
-            pieces += piece
+            pieces.extend(piece.entities, piece.seen, piece.states)
         return pieces
 
-    def resume(self, copied: list[SlotState], forgotten: list[str]) -> None:
+    def resume(self, copied: Copied, forgotten: list[str]) -> None:
         """Go on with what another bank's copy had left: the model began cold in the middle of it."""
         self._copied, self.forgotten = copied, forgotten
 
@@ -89,7 +126,7 @@ class Copying:
         names = self._slots.names
         entities = [entity for slot in slots.tolist() if (entity := names[slot]) is not None]
         assert len(entities) == len(slots), "a slot was freed before it was copied"
-        self._copied += map(SlotState, entities, self._bank.last_seen[slots].tolist(), self._bank.pack(slots))
+        self._copied.extend(entities, self._bank.last_seen[slots].tolist(), self._bank.pack(slots))
 
     def _fit(self) -> None:
         if len(self._changed) < self._bank.capacity:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -38,7 +40,7 @@ class Fixture:
         return {name: self.bank.pack(np.array([slot]))[0] for name, slot in self.slots.resident.items()}
 
 
-def by_name(copied: list[SlotState]) -> dict[str, bytes]:
+def by_name(copied: Sequence[SlotState]) -> dict[str, bytes]:
     found = {slot.entity: slot.state for slot in copied}
     assert len(found) == len(copied), "a slot was copied twice"
     return found
@@ -58,7 +60,7 @@ def test_it_is_as_of_its_beginning_though_slots_change_and_join_meanwhile() -> N
     fixture = Fixture()
     before = fixture.states()
     fixture.copying.begin()
-    copied = fixture.copying.take() or []
+    copied = list(fixture.copying.take() or [])
     assert len(copied) == 8
     fixture.change(2.0, "e0", "e30", "e49")
     fixture.change(3.0, "e30", *(f"late-{i}" for i in range(40)))
@@ -105,3 +107,13 @@ def test_a_copy_can_be_handed_on_to_another_bank() -> None:
     fresh.resume(rest, ["e1"])
     assert fresh.forgotten == ["e1"]
     assert set(by_name(fresh.rest())) == set(before) - set(NAMES[:8])
+
+
+def test_copies_are_a_sequence_of_slots() -> None:
+    fixture = Fixture()
+    fixture.copying.begin()
+    copied = fixture.copying.rest()
+    assert len(copied) == 50
+    assert copied[0].entity == "e0"
+    assert copied[3:5] == list(copied)[3:5]
+    assert [slot.entity for slot in copied[3:5]] == ["e3", "e4"]
