@@ -8,6 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from detector.cli.main import app
+from detector.cli.plot_file import record_of
+from detector.config.load import load
 from detector.errors import ConfigError, SourceError, StoreError
 from detector.refit.fitting import fit
 from detector.refit.record import Record, write
@@ -56,6 +58,22 @@ def test_a_file_of_events_is_drawn_by_the_entity_with_most_rows(algorithm: str, 
     assert said == f"{picture}: 60 rows of {file}, host-0\n"
     assert "60 rows" in picture.read_text(encoding="utf-8")
     assert "30 rows" in plot(picture, "--file", file, "--entity", "host-1", "--config", config)
+
+
+def test_a_file_of_events_is_drawn_as_the_model_sees_them(config: Path, tmp_path: Path) -> None:
+    declared = "features: [{name: cpu, transforms: [rate]}, latency], cycles: [hour_of_day]"
+    config.write_text(config.read_text(encoding="utf-8").replace("features: [cpu, latency]", declared), "utf-8")
+    lines = [json.dumps({"host": f"h{i % 2}", "cpu": 5 * i, "latency": 1.0, "ts": 1.8e9 + i}) for i in range(120)]
+    file = tmp_path / "events.jsonl"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    record = record_of(file, load(config), Parameters("kmeans"))
+    assert record.features[:2] == ["cpu (rate)", "latency"]
+    assert len(record.features) == 4
+    for window in record.windows:
+        assert np.isnan(window.rows[0, 0]), "a counter's first value has no rate"
+        assert window.rows[1:, 0] == pytest.approx(5.0)
+        assert (window.rows[:, 2:] ** 2).sum(1) == pytest.approx(1.0)
+    plot(tmp_path / "clusters.svg", "--file", file, "--config", config)
 
 
 def test_the_last_refit_of_a_partition_is_drawn_from_the_store(config: Path, tmp_path: Path) -> None:
