@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from detector.models.reference import Placed, placed
-from detector.types import Float64, Int64
+from detector.types import Bool, Float64, Int64
 
 _TAIL = 0.05
 _KNOWN = 20_000.0
@@ -26,7 +26,13 @@ _OFFSET = 4.0
 """Added to u, so that the reference's logarithmic scale serves below the quantile too."""
 _LEAST_SPREAD = 1e-3
 """A mean excess is no less than this share of the quantile: scores of discrete features may not spread at all."""
-_LEAST = 1e-9
+_LEAST = 0.05
+"""Nor less than this: distances are in units of a scale that takes for nothing what is small beside the mean of its
+feature, and calibration must not make much of it again. (Without it a slot whose scores were all 0 found whatever came
+later a billion mean excesses out, for ever.)"""
+_FAR = 2.0
+"""Rows that are too far out for the reference count as so many mean excesses beyond the quantile: where most rows of a
+slot are, its sketch is wrong and must move; a few must hide no others."""
 _PRIOR = (1.35, 0.15)
 """Quantile and mean excess of the distance of a row from one mean, in units of the root of the number of features."""
 
@@ -39,7 +45,7 @@ def prior(features: int) -> Float64:
 def begun(scores: Float64) -> Float64:
     """Return the sketch of each slot [S, 3] from its first scores [S, R], which are those of its seed rows.
 
-    A centroid lies nearer to the rows that it was made from than to others, so they count for little.
+    They were few, and the centroids are still moving, so they count for little.
     """
     rows = scores.shape[1]
     quantile = np.sort(scores, axis=1)[:, min(rows - 1, int((1.0 - _TAIL) * rows))]
@@ -66,11 +72,31 @@ def followed(sketches: Float64, scores: Float64, group: Int64) -> Float64:
 
 
 def exceeded(quantile: float, sketches: Float64) -> Float64:
-    """Return the score of each sketch [S, 3] that lies at a quantile of the common scale [S]."""
-    score: Float64 = sketches[:, 0] + sketches[:, 1] * (quantile - _OFFSET)
+    """Return the score of each sketch [S, 3] that lies at a quantile of the common scale [S]; inf = beyond all."""
+    t, m, n = np.ascontiguousarray(sketches.T)
+    excesses, known = quantile - _OFFSET, _exceedances(n)
+    with np.errstate(over="ignore"):
+        u = np.where(excesses > 0.0, known * np.expm1(np.maximum(excesses, 0.0) / known), excesses)
+    score: Float64 = t + m * u
     return score
 
 
+def bounded(scores: Float64, sketches: Float64, far: Bool) -> Float64:
+    """Return scores [n] as the sketches of their slots [n, 3] follow them; `far` [n] are too far out to count whole."""
+    return np.where(far, np.minimum(scores, sketches[:, 0] + _FAR * sketches[:, 1]), scores)
+
+
 def scaled(scores: Float64, sketches: Float64) -> Placed:
-    """Return scores [n] on the scale common to all slots, by the sketches of their slots [n, 3]."""
-    return placed((scores - sketches[:, 0]) / sketches[:, 1] + _OFFSET)
+    """Return scores [n] on the scale common to all slots, by the sketches of their slots [n, 3].
+
+    The fewer rows a sketch knows, the further beyond its quantile rows come by its error alone. Of exponential excesses
+    whose mean was taken from k of them, a share (1 + u / k)^-k exceeds u means (the predictive distribution: Aitchison
+    & Dunsmore, 1975), so that u counts as k ln(1 + u / k): slots of every age are on one scale.
+    """
+    u, known = (scores - sketches[:, 0]) / sketches[:, 1], _exceedances(sketches[:, 2])
+    return placed(np.where(u > 0.0, known * np.log1p(np.maximum(u, 0.0) / known), u) + _OFFSET)
+
+
+def _exceedances(rows: Float64) -> Float64:
+    """Return of how many excesses a sketch that knows so many rows [n] has its mean: see `followed`."""
+    return 1.0 + (_TAIL / _STEP) * rows

@@ -17,7 +17,7 @@ from detector.features.smoothing import smooth_by_all, weights
 from detector.models import drift
 from detector.models.bank import Bank
 from detector.models.blocks import Block
-from detector.models.calibration import exceeded, followed, scaled
+from detector.models.calibration import bounded, exceeded, followed, scaled
 from detector.models.filtering import Filters, filtered
 from detector.models.incidents import Rules
 from detector.models.known import Known
@@ -36,7 +36,7 @@ from detector.types import Bool, Float32, Float64, Int64
 _GATED = 1e-3
 """Rate of the scores that the learning gate is a multiple of."""
 _GATE_ROWS = 500.0
-"""Rows that a slot's sketch must know before it gates any."""
+"""Rows that a slot's sketch must know before it gates any, and before what is far out by it moves it no more."""
 _LEAST_COUNTED = 1e-6
 """Nor do rows so rare, whatever the target: a budget may ask for less than a reference can tell."""
 _OUTLYING = 0.01
@@ -176,17 +176,19 @@ class Judging:
         learning gate are none. `faulty` [n] tells which came within an incident of their slot that is no chance: they
         stay out. So do those so far out that the reference supports no rate for them: of a young one it cannot be told
         whether it is under a hundredth of the target, and a few dozen such rows would hide the fault that they are of.
+        The sketch of a slot that knows few rows follows them all the same: it may be wrong itself (see `bounded`).
         """
         least = max(_OUTLYING * self.rate, _LEAST_COUNTED, scored.least_rate)
-        normal = able & ~faulty & (scored.rates > least) & (scored.rates <= 1.0)
+        far, sound = scored.rates <= least, able & ~faulty & (scored.rates <= 1.0)
+        normal = sound & ~far
         self.reference.learn(self._let_in(block, scored, normal & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
-        self._follow(0, block, scored.views[0].distance, normal & seeded)
+        self._follow(0, block, scored.views[0].distance, sound & seeded, far)
         if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
             warm = counted & scored.warm
             self.gating.learn(scaled(distance[warm], self._bank.sketches[block.slots[warm], 1]).bins)
-            self._follow(1, block, distance, counted & seeded)
+            self._follow(1, block, distance, sound & learned & seeded, far)
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance
             unusual = faulty | (scored.rates <= self.rate)
@@ -216,10 +218,13 @@ class Judging:
         rates = reference.rates(scaled(distance.astype(np.float64), sketches[:, which]))
         return np.where(np.isnan(distance), UNSCORED, rates)
 
-    def _follow(self, which: int, block: Block, scores: Float64, counted: Bool) -> None:
-        present, group = distinct(block.slots[counted], self._bank.capacity)
+    def _follow(self, which: int, block: Block, scores: Float64, counted: Bool, far: Bool) -> None:
         sketches = self._bank.sketches
-        sketches[present, which] = followed(sketches[present, which], scores[counted], group)
+        counted = counted & (~far | (sketches[block.slots, which, 2] < _GATE_ROWS))
+        slots = block.slots[counted]
+        present, group = distinct(slots, self._bank.capacity)
+        followable = bounded(scores[counted], sketches[slots, which], far[counted])
+        sketches[present, which] = followed(sketches[present, which], followable, group)
 
     def mark(self) -> None:
         """Take the marks that the learning gates go by from now on."""

@@ -97,8 +97,7 @@ class Planting:
             self._plant(slots, own, seeds)
         self._unproven(slots)
         squares = apart * apart
-        # A centroid lies nearer to the rows that it was made from than to others: those count as so many fewer.
-        within = squares.mean((0, 2)) * rows.shape[1] / max(1, rows.shape[1] - shape.centroids)
+        within = squares.mean((0, 2))
         scale = scales(bank.means[slots], bank.variances[slots])
         bank.within[slots] = within * scale * scale
         if self.rules.within:  # as the program measures: a metric that hardly moves has the floor for its scale

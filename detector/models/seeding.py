@@ -62,7 +62,8 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     """Choose centroids for S slots: k-means++, a few turns of Lloyd's algorithm, and the best of several such runs.
 
     rows float32 [S, R, D] (NaN = missing: taken as the mean), mean and var float32 [S, D], keys uint64 [S].
-    Returns too how far each row lies from its centroid, standardised by the mean and variance, float64 [S, R, D].
+    Returns too how far each row would lie from its centroid if that had been made without it, standardised by the mean
+    and variance, float64 [S, R, D]: see `_without`.
     Where a slot has fewer than K distinct rows, the centroids left over get no mass.
     """
     slots, count, features = rows.shape
@@ -86,8 +87,29 @@ def seed(rows: Float32, mean: Float32, var: Float32, centroids: int, keys: UInt6
     counts = won.sum(2)
     spreads = (won @ squares[:, :, None])[:, :, 0] / np.maximum(counts, 1.0)
     coordinates = (centre + chosen * scale).astype(np.float32)
-    apart = z[best] - np.take_along_axis(chosen, nearest[:, :, None], 1)
+    apart = _without(z[best], chosen, counts, nearest)
     return Seeds(coordinates, counts.astype(np.float32), spreads.astype(np.float32)), apart
+
+
+def _without(z: Float64, chosen: Float64, counts: Float64, nearest: Int64) -> Float64:
+    """Return how far each row [S, R, D] lies from the centroid nearest to it [S, K, D], made without that row.
+
+    A centroid lies nearer to the rows that it was made from than to any that come later: where there are no more
+    different rows than centroids, each of them lies on its own, and all distances would be 0. Without one of its n rows
+    a centroid lies n / (n - 1) times as far from it; where it is the only one, the next centroid is the nearest.
+    """
+    own = np.take_along_axis(counts, nearest, 1)
+    apart = z - np.take_along_axis(chosen, nearest[:, :, None], 1)
+    apart *= (own / np.maximum(own - 1.0, 1.0))[:, :, None]
+    slots, rows = np.nonzero(own == 1.0)
+    if len(slots):
+        usable = counts[slots] > 0
+        usable[np.arange(len(slots)), nearest[slots, rows]] = False
+        to_others = z[slots, rows][:, None, :] - chosen[slots]
+        squares = np.where(usable, (to_others * to_others).sum(2), np.inf)
+        others = to_others[np.arange(len(slots)), squares.argmin(1)]
+        apart[slots, rows] = np.where(usable.any(1, keepdims=True), others, 0.0)
+    return apart
 
 
 def _on_grid(z: Float64) -> Float64:

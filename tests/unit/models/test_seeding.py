@@ -135,3 +135,30 @@ def test_otherwise_nothing_is_split(seeds: Seeds) -> None:
     ones = np.ones((1, 2), np.float32)
     assert split_dead(seeds, ones, ones, keys(1), NONE[:, : seeds.masses.shape[1]]).tolist() == [-1]
     assert all((a == b).all() for a, b in zip(seeds, before, strict=True))
+
+
+def test_rows_lie_as_far_from_centroids_as_if_those_had_been_made_without_them() -> None:
+    rows = np.random.default_rng(3).normal(size=(1, 40, 2)).astype(np.float32)
+    mean, var = rows.mean(1), rows.var(1)
+    seeds, apart = seed(rows, mean, var, 4, keys(1))
+    z = (rows[0] - mean[0]) / (np.sqrt(var[0]) + 0.01 * np.abs(mean[0]))
+    centroids = (seeds.centroids[0] - mean[0]) / (np.sqrt(var[0]) + 0.01 * np.abs(mean[0]))
+    nearest = ((z[:, None] - centroids) ** 2).sum(2).argmin(1)
+    for i in range(40):
+        others = [j for j in range(40) if nearest[j] == nearest[i] and j != i]
+        assert others
+        assert apart[0, i] == pytest.approx(z[i] - z[others].mean(0), abs=1e-3)
+
+
+def test_of_no_more_values_than_centroids_those_that_came_once_are_new() -> None:
+    rows = np.zeros((1, 40, 1), np.float32)
+    rows[0, 7:9], rows[0, 20] = 1.0, 3.0
+    _, apart = seed(rows, np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32), 4, keys(1))
+    assert np.flatnonzero(np.abs(apart[0, :, 0]) > 1e-3).tolist() == [20]
+    assert apart[0, 20, 0] == pytest.approx(2.0, abs=1e-3)
+
+
+def test_equal_rows_lie_on_their_one_centroid() -> None:
+    rows = np.full((1, 40, 2), 5.0, np.float32)
+    _, apart = seed(rows, rows[:, 0], np.zeros((1, 2), np.float32), 4, keys(1))
+    assert not apart.any()
