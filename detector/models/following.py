@@ -26,7 +26,7 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     new, here = slice(before, None), slice(turn.start, turn.end)
     rates, slots = scored.rates[new], turn.block.slots[turn.scored :]
     tally.distance[here], tally.rates[here] = scored.distance[new], rates
-    tally.smoothed[here], tally.common[here] = scored.seen.distance[new], scored.at.values[new]
+    tally.smoothed[here] = scored.seen.distance[new]
     if not len(rates):
         return
     rate, alerting = model.budget.rate, model.detection.alerting

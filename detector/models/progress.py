@@ -94,7 +94,6 @@ class Progress:
 
     distance    float32 [taken]  NaN where the row was not scored: `unscored` counts those by reason
     smoothed    float64 [taken]  the distance as smoothed over the slot's rows, where that is asked for; likewise
-    common      float64 [taken]  the same on the scale that all slots share: in mean excesses of the slot's; likewise
     score       float64 [taken]  likewise
     flagged     int64   [a]      numbers of the anomalous rows, in order
     critical    how many of them are so far out that they are critical
@@ -108,7 +107,6 @@ class Progress:
     taken: int
     distance: Float32
     smoothed: Float64
-    common: Float64
     score: Float64
     flagged: Int64
     critical: int
@@ -130,7 +128,6 @@ class Tally:
         rows, self.observed = len(observed), observed
         self.distance = np.full(rows, np.nan, np.float32)
         self.smoothed = np.full(rows, np.nan)
-        self.common = np.full(rows, np.nan)
         self.rates = np.full(rows, UNSCORED)
         self.flagged: list[int] = []
         self.critical = 0
@@ -158,7 +155,6 @@ class Tally:
             taken,
             self.distance[:taken],
             self.smoothed[:taken],
-            self.common[:taken],
             score,
             flagged,
             self.critical,

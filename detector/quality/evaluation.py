@@ -68,7 +68,7 @@ def evaluate(
         for kind in beside:
             ranks |= _beside(labelled, run, kind, phase)
         # A distance is on its stream's own scale, but NAB's threshold is one for all streams.
-        on_one_scale = ranks | dict.fromkeys((DETECTOR, SCORE), scored.decades())
+        on_one_scale = ranks | dict.fromkeys((DETECTOR, SCORE), scored.on_one_scale())
         judged.append({name: _judgement(run, each, on_one_scale[name]) for name, each in ranks.items()})
         if labelled.rule.preset == "metrics" and labelled.rule.shuffle is None:
             found = spans.found(run, ranks[DETECTOR])
@@ -96,7 +96,7 @@ def _beside(labelled: LabelledSet, run: Run, kind: peers.Kind, phase: Phase) -> 
 
 
 def _judgement(run: Run, ranks: Float64, on_one_scale: Float64) -> Judgement:
-    return Judgement(quality(run, ranks), nab.scores(run, nab.incidents(run, on_one_scale)) if run.windows else {})
+    return Judgement(quality(run, ranks), nab.scores(run, on_one_scale) if run.windows else {})
 
 
 def _mean(runs: Sequence[Judgement]) -> Judgement:

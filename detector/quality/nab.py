@@ -10,6 +10,7 @@ most 750 rows) are left out.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -40,8 +41,9 @@ _PROBATION = (0.15, 5000)
 """Share of a stream that is left out, and the length beyond which it grows no longer."""
 
 
-_LASTING = 100
-"""Rows for which what lasts is one incident: the longest half-life that scores of metrics are smoothed by."""
+_LASTING = 20
+"""Rows for which what goes on is told no second time: twice the middle one of the half-lives that scores of metrics are
+smoothed by, as many as one event lifts."""
 
 
 class Stream(NamedTuple):
@@ -53,41 +55,46 @@ class Stream(NamedTuple):
 
 
 def scores(run: Run, ranks: Float64) -> dict[str, float]:
-    """Return the score of ranks [n] by the name of each of NAB's profiles; of a run with windows."""
+    """Return the score of ranks [n] by the name of each of NAB's profiles; of a run with windows.
+
+    What lasts is one incident, as it is for the daemon: see `corpus_score`.
+    """
     streams = [
         Stream(ranks[rows], run.times[rows], run.windows.get(name, ()))
         for name, rows in zip(run.streams, map(run.rows, range(len(run.streams))), strict=True)
     ]
-    return {name: corpus_score(streams, profile) for name, profile in PROFILES.items()}
+    return {name: corpus_score(streams, profile, lasting=_LASTING) for name, profile in PROFILES.items()}
 
 
-def incidents(run: Run, ranks: Float64) -> Float64:
-    """Return ranks [n] in which a row is silent unless it is above all of the hundred rows before it in its stream."""
-    reports = np.full(len(run), -np.inf)
-    for stream in range(len(run.streams)):
-        rows = run.rows(stream)
-        own = ranks[rows]
-        before = np.concatenate([np.full(_LASTING, -np.inf), own])[:-1]
-        highest = np.lib.stride_tricks.sliding_window_view(before, _LASTING).max(1)
-        reports[rows] = np.where(own > highest, own, -np.inf)
-    return reports
+def corpus_score(streams: Sequence[Stream], profile: Profile, *, lasting: int = 0) -> float:
+    """Return the score of a corpus, at the best threshold; NaN without windows.
 
-
-def corpus_score(streams: Sequence[Stream], profile: Profile) -> float:
-    """Return the score of a corpus, at the best threshold; NaN without windows."""
-    gains, ranks, windows, count = [np.empty(0)], [np.empty(0)], [np.empty(0, np.int64)], 0
+    Where `lasting` is 0 each row that reaches the threshold is reported; else none is of which one of so many rows
+    before it reached it too.
+    """
+    gains, ranks, before, windows, count = [np.empty(0)], [np.empty(0)], [np.empty(0)], [np.empty(0, np.int64)], 0
     for stream in streams:
         gain, window = row_gains(stream.times, stream.windows, profile)
         judged = slice(int(_PROBATION[0] * min(len(gain), _PROBATION[1])), None)
         gains.append(gain[judged])
         ranks.append(stream.ranks[judged])
+        before.append(_highest_before(stream.ranks, lasting)[judged])
         windows.append(np.where(window >= 0, window + count, _OUTSIDE)[judged])
         count += len(stream.windows)
     if not count:
         return np.nan
-    best = _best(np.concatenate(ranks), np.concatenate(gains), np.concatenate(windows), profile)
+    best = _best(np.concatenate(ranks), np.concatenate(before), np.concatenate(gains), np.concatenate(windows), profile)
     nothing = -profile.false_negative * count
     return 100.0 * (best - nothing) / (profile.true_positive * count - nothing)
+
+
+def _highest_before(ranks: Float64, lasting: int) -> Float64:
+    """Return the highest rank of so many rows before each [n]; -inf where there are none."""
+    if not lasting:
+        return np.full(len(ranks), -np.inf)
+    before = np.concatenate([np.full(lasting, -np.inf), ranks])[:-1]
+    highest: Float64 = np.lib.stride_tricks.sliding_window_view(before, lasting).max(1)
+    return highest
 
 
 def row_gains(times: Float64, windows: Windows, profile: Profile) -> tuple[Float64, Int64]:
@@ -115,16 +122,40 @@ def _sigmoid(position: Float64) -> Float64:
     return np.where(position > 3.0, -1.0, bent)
 
 
-def _best(ranks: Float64, gains: Float64, windows: Int64, profile: Profile) -> float:
-    """Return the raw score at the best threshold: rows from the highest rank down, those of one rank together."""
-    order = np.argsort(-ranks, kind="stable")
-    ranks, gains, windows = ranks[order], gains[order], windows[order]
-    held = dict.fromkeys(windows[windows >= 0].tolist(), -profile.false_negative)
-    steps = gains.copy()
-    for row in np.flatnonzero(windows >= 0).tolist():
-        window = int(windows[row])
-        better = max(held[window], float(gains[row]))
-        steps[row], held[window] = better - held[window], better
-    total = np.cumsum(steps) - profile.false_negative * len(held)
-    complete = np.append(ranks[1:] != ranks[:-1], True)[: len(ranks)]
-    return float(max(total[complete].max(initial=-np.inf), -profile.false_negative * len(held)))
+def _best(ranks: Float64, before: Float64, gains: Float64, windows: Int64, profile: Profile) -> float:
+    """Return the raw score at the best threshold; a row is reported at those above `before` and up to its rank.
+
+    Thresholds fall from the highest rank down, and the score changes where a row begins or ceases to be reported.
+    """
+    missed = -profile.false_negative
+    told, found = ranks > before, np.unique(windows[windows >= 0])
+    ranks, before, gains, windows = ranks[told], before[told], gains[told], windows[told]
+    outside = windows < 0
+    at = [ranks[outside], before[outside]]
+    steps = [gains[outside], -gains[outside]]
+    for window in found:
+        own = windows == window
+        at.append(np.concatenate([ranks[own], before[own]]))
+        steps.append(_steps(at[-1], gains[own], missed))
+    order = np.argsort(-np.concatenate(at), kind="stable")
+    thresholds = np.concatenate(at)[order]
+    total = np.cumsum(np.concatenate(steps)[order]) + missed * len(found)
+    complete = np.append(thresholds[1:] != thresholds[:-1], True)[: len(thresholds)]
+    return float(max(total[complete & (thresholds > -np.inf)].max(initial=-np.inf), missed * len(found)))
+
+
+def _steps(at: Float64, gains: Float64, missed: float) -> Float64:
+    """Return how what a window earns changes as the threshold falls to each of `at` [2 n], in their order.
+
+    Of its n rows the first n of `at` are where they begin to be reported, the rest where they cease to be.
+    """
+    reported, steps, earned = list[float](), np.zeros(len(at)), missed
+    for i in np.argsort(-at, kind="stable").tolist():
+        gain = float(gains[i % len(gains)])
+        if i < len(gains):
+            insort(reported, gain)
+        else:
+            del reported[bisect_left(reported, gain)]
+        now = max(missed, reported[-1]) if reported else missed
+        steps[i], earned = now - earned, now
+    return steps

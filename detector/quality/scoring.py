@@ -33,13 +33,11 @@ class Scored:
 
     score     float64 [n]  -log10(rate); NaN where the row was not scored
     distance  float64 [n]  likewise, as smoothed where the preset smooths: what the score is the rate of
-    common    float64 [n]  likewise, on the scale that all slots share, which does not end where the reference does
     seconds   in which it decoded, scored and learned all of them: without compiling, and without the store
     """
 
     score: Float64
     distance: Float64
-    common: Float64
     seconds: float
 
     def ranks(self) -> Float64:
@@ -50,13 +48,12 @@ class Scored:
         """
         return np.nan_to_num(self.distance, nan=-1.0)
 
-    def decades(self) -> Float64:
-        """Return numbers [n] that order the rows of all streams, in steps of about a decade: less is nothing new.
+    def on_one_scale(self) -> Float64:
+        """Return numbers [n] that order the rows of all streams: the score, by which the daemon alerts.
 
-        Of an exponential tail, rates fall by a decade in ln 10 mean excesses. Rows that were not scored come first.
+        Rows that were not scored come first.
         """
-        decades: Float64 = np.nan_to_num(np.floor(self.common / np.log(10.0)), nan=-np.inf)
-        return decades
+        return np.nan_to_num(self.score, nan=-np.inf)
 
     def ranks_by_score(self) -> Float64:
         """Return numbers [n] that order the rows as people read of them: by score as it is told, then by distance.
@@ -108,12 +105,11 @@ class _Watcher:
         self._source = source
         self._score = np.full(rows, np.nan)
         self._distance = np.full(rows, np.nan)
-        self._common = np.full(rows, np.nan)
         self._seconds = 0.0
         self._done = done
 
     def scored(self) -> Scored:
-        return Scored(self._score, self._distance, self._common, self._seconds)
+        return Scored(self._score, self._distance, self._seconds)
 
     def decoded(self, owned: Owned, done: Done, seconds: float) -> None:
         """Count the time."""
@@ -126,7 +122,6 @@ class _Watcher:
         taken = self._source.rows_of(rows[: progress.taken])
         self._score[taken] = progress.score
         self._distance[taken] = progress.smoothed
-        self._common[taken] = progress.common
         self._behind.advanced(owned, rows, progress)
 
     def alerted(self, entries: Sequence[OutboxEntry]) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from detector.quality.nab import PROFILES, Profile, Stream, corpus_score, incidents, row_gains, scores
+from detector.quality.nab import PROFILES, Profile, Stream, corpus_score, row_gains, scores
 from tests.support.labelled import run_of
 
 STANDARD = PROFILES["standard"]
@@ -125,13 +125,25 @@ def test_a_run_is_scored_stream_by_stream_in_every_profile() -> None:
     )
 
 
-def test_what_lasts_is_one_incident_until_it_rises_or_a_hundred_rows_have_passed() -> None:
-    ranks = np.zeros(400)
-    ranks[[10, 11, 30, 111, 300]] = [3.0, 3.0, 2.0, 3.0, 3.0]
-    ranks[50] = 4.0
-    run = run_of(np.zeros(400), stream=np.repeat([0, 1], 200), times=np.tile(np.arange(200.0), 2))
-    assert np.flatnonzero(incidents(run, ranks) > 0).tolist() == [10, 50, 300]
-    ranks[160:180] = 1.0
-    assert np.flatnonzero(incidents(run, ranks) > 0).tolist() == [10, 50, 300]
-    ranks[50] = 0.0
-    assert np.flatnonzero(incidents(run, ranks) > 0).tolist() == [10, 300]
+def test_what_lasts_is_reported_once_at_each_threshold() -> None:
+    rises = a_stream({20: 1, 21: 2, 22: 3, 40: 4}, (40, 49))
+    assert corpus_score([rises], STANDARD, lasting=10) == pytest.approx(100.0)
+    lasts = a_stream({20: 3, 21: 3, 22: 3, 40: 3}, (40, 49))
+    assert corpus_score([lasts], STANDARD) == pytest.approx(100.0 * (1.0 - 0.33 + 1.0) / 2.0)
+    assert corpus_score([lasts], STANDARD, lasting=10) == pytest.approx(100.0 * (1.0 - 0.11 + 1.0) / 2.0)
+    assert corpus_score([lasts], STANDARD, lasting=1) == pytest.approx(100.0 * (1.0 - 0.11 + 1.0) / 2.0)
+
+
+def test_what_lasts_from_before_a_window_into_it_is_not_reported_within() -> None:
+    lasts = a_stream(dict.fromkeys(range(35, 45), 3.0), (40, 49))
+    assert corpus_score([lasts], STANDARD, lasting=20) == pytest.approx(0.0)
+    rises = a_stream(dict.fromkeys(range(35, 40), 2.0) | {40: 3.0}, (40, 49))
+    assert corpus_score([rises], STANDARD, lasting=20) == pytest.approx(100.0), "above 2 nothing is to be seen before"
+
+
+@pytest.mark.parametrize(("late", "raw"), [(45, -0.11), (42, sigmoid(-0.8) / sigmoid(-1.0) - 1.0)])
+def test_a_window_counts_only_what_is_reported_at_the_threshold(late: int, raw: float) -> None:
+    stream = a_stream({30: 1, 40: 1, late: 2, 60: 1}, (40, 49), (60, 69))
+    # At 2 the first window alone is found, late; at 1 the second alone, and there is a false alarm in whose wake the
+    # first window begins.
+    assert corpus_score([stream], STANDARD, lasting=12) == pytest.approx(100.0 * (raw + 2.0) / 4.0)

@@ -41,7 +41,6 @@ def test_the_scores_are_the_model_s_row_by_row(preset: Preset, tmp_path: Path) -
     order = log_order(run, preset)
     assert np.array_equal(scored.score[order], progress.score, equal_nan=True)
     assert np.array_equal(scored.distance[order], progress.smoothed, equal_nan=True)
-    assert np.array_equal(scored.common[order], progress.common, equal_nan=True)
     assert int(np.isnan(scored.score).sum()) < n // 10
     assert sum(done) == n
     assert scored.seconds > 0
@@ -60,7 +59,7 @@ def test_a_row_that_is_rejected_is_not_scored_and_moves_no_other() -> None:
 def test_ranks_by_score_follow_the_score_as_it_is_told_then_the_distance() -> None:
     score_ = np.array([2.0, 6.001, 6.004, 3.0, np.nan, 2.0, 6.003])
     distance = np.array([5.0, 9.0, 8.0, 1.0, np.nan, 5.0, 12.0])
-    ranks = Scored(score_, distance, distance, 1.0).ranks_by_score()
+    ranks = Scored(score_, distance, 1.0).ranks_by_score()
     assert np.argsort(ranks, kind="stable").tolist() == [4, 0, 5, 3, 2, 1, 6]
     assert ranks[0] == ranks[5]
     assert ranks[4] < ranks[0]
@@ -68,11 +67,11 @@ def test_ranks_by_score_follow_the_score_as_it_is_told_then_the_distance() -> No
 
 def test_ranks_are_finite_and_put_what_was_not_scored_first() -> None:
     distance = np.array([0.0, 3.0, np.nan, 1.0])
-    ranks = Scored(np.zeros(4), distance, distance, 1.0).ranks()
+    ranks = Scored(np.zeros(4), distance, 1.0).ranks()
     assert np.isfinite(ranks).all()
     assert np.argsort(ranks).tolist() == [2, 0, 3, 1]
 
 
-def test_what_all_streams_share_is_told_in_decades_of_an_exponential_tail() -> None:
-    common = np.array([np.nan, 0.1, 2.3, 2.4, 4.7])
-    assert Scored(common, common, common, 1.0).decades().tolist() == [-np.inf, 0.0, 0.0, 1.0, 2.0]
+def test_all_streams_are_ordered_by_their_score() -> None:
+    score_ = np.array([np.nan, 0.1, 2.3])
+    assert Scored(score_, 5.0 - score_, 1.0).on_one_scale().tolist() == [-np.inf, 0.1, 2.3]
