@@ -10,6 +10,7 @@ import numpy as np
 import structlog
 
 from detector.models.budget import Shortfall
+from detector.models.decision import Decision
 from detector.models.learning import MODES
 from detector.models.progress import Progress
 from detector.owned import Owned
@@ -101,12 +102,12 @@ class Observing:
 
     def saved(self, owned: Owned, finished: Finished, evicted: int) -> None:
         """Count a checkpoint, and the slots that left memory after it."""
+        del owned
         metrics = self._metrics
         metrics.checkpoint_duration_seconds.observe(finished.seconds)
         metrics.checkpoint_bytes.set(finished.bytes)
         metrics.checkpoint_last_success_timestamp_seconds.set(self._now())
         metrics.entities_evicted.inc(evicted)
-        metrics.set_model_version(owned.model.model_version)
 
     def models(self, owned: Sequence[Owned]) -> None:
         """Say what the models hold, over all partitions."""
@@ -125,6 +126,11 @@ class Observing:
         modes = sum((Counter(each.learning) for each in counted), Counter[str]())
         for mode in MODES:
             metrics.entities_learning.labels(mode).set(modes[mode])
+        metrics.candidates_in_shadow.set(sum(each.model.beside.shadow is not None for each in owned))
+        for each in owned:
+            version, partition = each.model.model_version, each.partition
+            metrics.model_version.labels(partition.topic, str(partition.number)).set(version)
+        metrics.set_model_version(max((each.model.model_version for each in owned), default=0))
         ages = [each.model.time - each.model.born for each in owned if np.isfinite(each.model.born)]
         metrics.model_age_seconds.set(max(ages, default=0.0))
 
@@ -164,6 +170,18 @@ class Observing:
     def compared(self, partition: Partition, agreement: float) -> None:
         """Say in what share of rows a refit and the model agreed."""
         self._metrics.refit_agreement.labels(partition.topic, str(partition.number)).set(agreement)
+
+    def decided(self, partition: Partition, decision: Decision) -> None:
+        """Say what the shadow of a candidate measured."""
+        rows, metrics = max(decision.rows + decision.flagged_before, 1), self._metrics
+        for whose, error, flagged, apart in (
+            ("candidate", decision.error, decision.flagged, decision.still_flagged),
+            ("model", decision.error_before, decision.flagged_before, decision.apart),
+        ):
+            labels = (partition.topic, str(partition.number), whose)
+            metrics.shadow_error.labels(*labels).set(error)
+            metrics.shadow_flagged_ratio.labels(*labels).set(flagged / rows)
+            metrics.shadow_kept_apart_rows.labels(*labels).set(apart)
 
     def reloaded(self, *, successful: bool) -> None:
         """Say what came of reading the configuration, at the start or since."""

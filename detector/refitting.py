@@ -16,7 +16,7 @@ from detector import candidates
 from detector.config.sections import Refit
 from detector.errors import CommandError, StoreFullError
 from detector.features.layout import column_names
-from detector.models.decision import Reason
+from detector.models.decision import Decision, Reason
 from detector.models.shadow import Shadow
 from detector.models.versions import Version
 from detector.owned import Owned
@@ -39,6 +39,9 @@ class Observer(Protocol):
 
     def compared(self, partition: Partition, agreement: float) -> None:
         """Say in what share of rows a refit and the model agreed."""
+
+    def decided(self, partition: Partition, decision: Decision) -> None:
+        """Say what the shadow of a candidate measured, of it and of the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +259,7 @@ class Refitting:
         else:
             apart = model.beside.window.apart() if model.beside.window else {}
             decision = shadow.decide(model.program, apart)
+            self._observer.decided(owned.partition, decision)
             payload |= {"result": decision.reason.value, "why": decision.sentence(), **decision.measures()}
             if decision.adopted:
                 adopted = shadow.calibrated(decision.slots)

@@ -16,6 +16,12 @@ from detector.types import Partition, Reason, RejectReason, Severity
 from detector.version import __version__
 
 _PARTITION = ("topic", "partition")
+_REFIT_RESULTS = (
+    *("few_rows", "failed", "overrun", "proposed", "adopted"),
+    *(f"refused_{reason}" for reason in ("error", "alert_rate", "kept_apart", "few_rows", "superseded")),
+)
+"""All are there from the start: of a counter that begins with 1, `increase` does not see the first."""
+_SHADOW = ("candidate", "model")
 
 
 class Metrics:
@@ -92,7 +98,7 @@ class Metrics:
         self.rows_quarantined = self._gauge("rows_quarantined", "Rows in quarantine, over all slots in memory")
         self.promotions = self._counter("promotions", "Quarantines that turned out to be a new normal")
         self.refits = self._counter("refits", "Refits, by what became of them and of their candidates", "result")
-        for result in ("proposed", "adopted"):
+        for result in _REFIT_RESULTS:
             self.refits.labels(result)
         self.refit_duration_seconds = self._histogram(
             "refit_duration_seconds",
@@ -102,10 +108,36 @@ class Metrics:
         self.refit_agreement = self._gauge(
             "refit_agreement", "Share of rows that the last refit and the model judged alike", *_PARTITION
         )
+        self.candidates_in_shadow = self._gauge(
+            "candidates_in_shadow", "Candidates that score the stream beside the model now"
+        )
+        self.shadow_error = self._gauge(
+            "shadow_error",
+            "Mean squared distance, in standard deviations, of the last shadow's normal rows to the nearest centroid",
+            *_PARTITION,
+            "of",
+        )
+        self.shadow_flagged_ratio = self._gauge(
+            "shadow_flagged_ratio",
+            "Share of the last shadow's rows that candidate and model flagged",
+            *_PARTITION,
+            "of",
+        )
+        self.shadow_kept_apart_rows = self._gauge(
+            "shadow_kept_apart_rows",
+            "Rows kept apart that the model clearly flags, and those of them that the candidate flags",
+            *_PARTITION,
+            "of",
+        )
+        self.model_version = self._gauge(
+            "model_version", "The version of the model in force: cold starts, adoptions and ways back", *_PARTITION
+        )
         self.model_age_seconds = self._gauge(
             "model_age_seconds", "Event time since the oldest model's version began, over all partitions"
         )
-        self.model_info = Info("detector_model", "The model that scores now", registry=self.registry)
+        self.model_info = Info(
+            "detector_model", "The newest version in force, of any partition", registry=self.registry
+        )
         self.set_model_version(0)
 
     def _add_alerts(self) -> None:
@@ -132,6 +164,8 @@ class Metrics:
             "alert_budget_unmet", "Partitions whose budget cannot be met, by why", "reason"
         )
         self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")
+        for state in ("raised", "refused"):
+            self.alerts.labels(state)
         self.alerts_suppressed = self._counter(
             "alerts_suppressed",
             "Anomalous rows that raised no alert of their own, and alerts that made no message",
@@ -205,7 +239,7 @@ class Metrics:
         self.batch_size_events.observe(sizes)
 
     def set_model_version(self, version: int) -> None:
-        """Say which model version scores; the series of the one before goes away."""
+        """Say which is the newest version in force; the series of the one before goes away."""
         self.model_info.info({"version": str(version)})
 
     def set_lag(self, partition: Partition, records: int, seconds: float) -> None:
@@ -224,15 +258,19 @@ class Metrics:
 
     def forget_partition(self, partition: Partition) -> None:
         """Take away the series of a partition that this daemon no longer owns; harmless where there are none."""
+        mine = (partition.topic, str(partition.number))
         for gauge in (
             self.last_event_timestamp_seconds,
             self.kafka_consumer_lag_records,
             self.kafka_consumer_lag_seconds,
             self.partition_idle_seconds,
             self.refit_agreement,
+            self.model_version,
         ):
-            with suppress(KeyError):  # what older versions of the library raise where there is no such series
-                gauge.remove(partition.topic, str(partition.number))
+            _remove(gauge, *mine)
+        for gauge in (self.shadow_error, self.shadow_flagged_ratio, self.shadow_kept_apart_rows):
+            for whose in _SHADOW:
+                _remove(gauge, *mine, whose)
 
     def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return all metrics and their content type: OpenMetrics or Prometheus text, as the Accept header asks."""
@@ -247,3 +285,8 @@ class Metrics:
 
     def _histogram(self, name: str, documentation: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"detector_{name}", documentation, labels, buckets=buckets, registry=self.registry)
+
+
+def _remove(gauge: Gauge, *labels: str) -> None:
+    with suppress(KeyError):  # what older versions of the library raise where there is no such series
+        gauge.remove(*labels)

@@ -1,8 +1,9 @@
-"""A real Prometheus that scrapes one daemon every second, with the shipped rules."""
+"""A real Prometheus that scrapes one daemon every second, with the shipped rules or others."""
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,16 @@ from tests.support.broker import free_port
 from tests.support.served import served
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "rules.yaml"
+
+
+def promtool(folder: Path, *arguments: str) -> None:
+    """Run promtool in a folder; AssertionError with what it says where it finds something wrong."""
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is missing: it comes with Prometheus (Debian's package `prometheus`)")
+    command = [program, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 class Prometheus:
@@ -39,18 +50,15 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: str, alertmanager: str | None = None) -> Iterator[Prometheus]:
-    """Start Prometheus on `target` (host:port), and end it.
-
-    With an Alertmanager (host:port) it sends its alerts there, and they fire at once: nothing is waited for.
-    """
+def prometheus(folder: Path, target: str, alertmanager: str | None = None, rules: Path = RULES) -> Iterator[Prometheus]:
+    """Start Prometheus on `target` (host:port), and end it; it sends its alerts to an Alertmanager (host:port)."""
     program = shutil.which("prometheus")
     if program is None:
         pytest.skip("prometheus is missing: install it (Debian's package `prometheus`)")
     folder.mkdir(parents=True)
     config = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(RULES if alertmanager is None else _at_once(folder))],
+        "rule_files": [str(rules)],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []},
         "scrape_configs": [{"job_name": "detector", "static_configs": [{"targets": [target]}]}],
     }
@@ -65,14 +73,3 @@ def prometheus(folder: Path, target: str, alertmanager: str | None = None) -> It
     ]
     with served("Prometheus", command, url, folder / "log"):
         yield Prometheus(url)
-
-
-def _at_once(folder: Path) -> Path:
-    """Return a copy of the shipped rules that wait for nothing."""
-    rules = yaml.safe_load(RULES.read_text(encoding="utf-8"))
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            rule.pop("for", None)
-    copy = folder / "rules.yaml"
-    copy.write_text(yaml.safe_dump(rules), encoding="utf-8")
-    return copy

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.detection import Detection
+from detector.models.decision import Decision
 from detector.models.partition import PartitionModel
 from detector.models.window import WindowLimits
 from detector.owned import Owned
@@ -50,6 +51,7 @@ class Refitted:
         self.seconds: list[float] = []
         self.kept: list[Record] = []
         self.agreement: dict[Partition, float] = {}
+        self.measured: dict[Partition, Decision] = {}
         self.stores = store or MemoryStore(keep_rejects=10)
         opened = self.stores.open(PARTITION)
         detection = refitted_detection(keyed=keyed)
@@ -95,6 +97,10 @@ class Refitted:
     def compared(self, partition: Partition, agreement: float) -> None:
         """Keep the agreement."""
         self.agreement[partition] = agreement
+
+    def decided(self, partition: Partition, decision: Decision) -> None:
+        """Keep what the shadow measured."""
+        self.measured[partition] = decision
 
     def feed(self, count: int, seed: int = 0, weights: list[float] | None = None) -> bytes:
         """Let `count` rows come, which depend on the seed and their place alone; returns their scores as bytes."""

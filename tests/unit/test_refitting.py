@@ -44,6 +44,8 @@ def test_a_refit_on_demand_ends_in_a_decision_that_stands_in_the_log(*, keyed: b
         assert one.results["proposed"] == 1
         assert sum(one.results.values()) == 2
         assert 0.9 < next(iter(one.agreement.values())) <= 1.0
+        (measured,) = one.measured.values()
+        assert (measured.reason, measured.rows) == (decision["result"], decision["rows"])
         one.feed(128)
         assert one.model.model_version == (2 if decision["result"] == "adopted" else 1)
 

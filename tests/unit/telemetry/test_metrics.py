@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +12,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.samples import Sample
 
+from detector.models.decision import Reason as Decided
+from detector.refit.process import Failure
 from detector.telemetry.histogram import ArrayHistogram
 from detector.telemetry.metrics import Metrics
 from detector.types import Partition, RejectReason
+
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
+_INFOS = {"model_info": ["version"], "build_info": ["version", "python"]}
 
 NAMES = [
     "events_consumed_total",
@@ -61,6 +68,14 @@ NAMES = [
     "promotions_total",
     "refits_total{result}",
     "refit_duration_seconds",
+    "refit_agreement{topic,partition}",
+    "candidates_in_shadow",
+    "shadow_error{topic,partition,of}",
+    "shadow_flagged_ratio{topic,partition,of}",
+    "shadow_kept_apart_rows{topic,partition,of}",
+    "model_version{topic,partition}",
+    "notifications_total{sink,kind}",
+    "silences_active",
     "model_age_seconds",
     "entities_absent",
     "entities_learning{mode}",
@@ -106,6 +121,27 @@ def test_every_promised_metric_is_there_under_its_attribute_with_its_labels(prom
         assert value(metrics, f"detector_{name}{suffix}", **given) == 1
 
 
+def test_the_page_tells_of_every_metric_with_its_labels_and_of_no_other() -> None:
+    told = re.findall(
+        r"^\| `(detector_\w+)(?:\{([\w,]+)\})?` \| (\w+) \| .+ \|$", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    known = set()
+    for attribute, metric in vars(Metrics()).items():
+        for family in [] if attribute == "registry" else metric.collect():
+            labels = tuple(getattr(metric, "_labelnames", ())) or tuple(_INFOS.get(attribute, ()))
+            known.add((family.name + ("_total" if family.type == "counter" else ""), ",".join(labels), family.type))
+    assert {
+        (name.removesuffix("_info") if kind == "info" else name, labels, kind) for name, labels, kind in told
+    } == known
+    assert len(told) == len(known)
+
+
+def test_every_result_of_a_refit_is_there_from_the_start() -> None:
+    decided = {reason if reason is Decided.ADOPTED else f"refused_{reason}" for reason in Decided}
+    results = {sample.labels["result"] for sample in samples(Metrics()) if sample.name == "detector_refits_total"}
+    assert results == {"few_rows", "proposed", *Failure, *decided}
+
+
 def test_each_daemon_has_metrics_of_its_own() -> None:
     first, second = Metrics(), Metrics()
     first.events_consumed.inc(5)
@@ -148,11 +184,13 @@ def test_a_partition_that_leaves_takes_its_series_along_and_no_other_s() -> None
     for number in (0, 1):
         metrics.set_lag(Partition("t", number), 7, 1.5)
         metrics.set_event_time(Partition("t", number), 1e9)
+        for whose in ("candidate", "model"):
+            metrics.shadow_error.labels("t", str(number), whose).set(1.0)
     metrics.forget_partition(Partition("t", 0))
     metrics.forget_partition(Partition("t", 0))
     left = [s for s in samples(metrics) if "partition" in s.labels]
     assert {s.labels["partition"] for s in left} == {"1"}
-    assert len(left) == 3
+    assert len(left) == 5
 
 
 def test_scores_are_counted_as_the_library_s_own_histogram_counts_them() -> None:
