@@ -27,15 +27,15 @@ HOSTS = 3
 class Feed:
     """Writes the load of a few hosts to the partitions of a topic, every now and then with what no model should see.
 
-    One event a host and second, beginning two hours ago; a function of the seed but for where it begins.
+    One event a host and second, beginning so many seconds `ago`; a function of the seed but for where it begins.
     """
 
-    def __init__(self, cluster: Cluster, topic: str, *, partitions: int = 1, seed: int = 1) -> None:
+    def __init__(self, cluster: Cluster, topic: str, *, partitions: int = 1, seed: int = 1, ago: int = 7200) -> None:
         self.cluster, self.topic = cluster, topic
         self.ends = {Partition(topic, number): 0 for number in range(partitions)}
         self.faults = 0
         self._rng = np.random.default_rng(seed)
-        self._time = int(time.time()) - 7200
+        self._time = int(time.time()) - ago
 
     def write(self, seconds: int, *, faulty: float = 0.01, rejected: float = 0.01) -> None:
         """Write so many seconds of load; shares of the events are out of the ordinary, or cannot be read."""

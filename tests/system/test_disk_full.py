@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-
 import pytest
 
 from detector.control.asking import ask
@@ -17,17 +15,6 @@ from tests.support.read_only import mounted_read_only
 from tests.support.receiver import Receiver
 
 CONSUMED = "detector_events_consumed_total"
-
-
-def fill_disk(daemon: Daemon) -> None:
-    """Let the daemon write to no file: a limit of its process, for which a test needs neither rights nor a disk."""
-    _, most = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (0, most))
-
-
-def make_room(daemon: Daemon) -> None:
-    _, most = resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(daemon.pid, resource.RLIMIT_FSIZE, (most, most))
 
 
 def until_full(daemon: Daemon) -> None:
@@ -58,7 +45,7 @@ def test_the_daemon_waits_for_room_and_loses_nothing(broker: Cluster, new_daemon
 def stops_and_goes_on(daemon: Daemon, feed: Feed) -> None:
     feed.write(300)
     daemon.until(lambda: CONSUMED in daemon.metrics(), "it reads")
-    fill_disk(daemon)
+    daemon.fill_disk()
     feed.write(300)
     until_full(daemon)
     with pytest.raises(DetectorError, match="make room on its disk"):
@@ -69,14 +56,14 @@ def stops_and_goes_on(daemon: Daemon, feed: Feed) -> None:
         ask(daemon.store, "status")
     assert daemon.metrics()[CONSUMED] == consumed
     assert len(daemon.said("waiting", reason="store")) == 1
-    make_room(daemon)
+    daemon.make_room()
     daemon.until_ready()
     assert daemon.said("going_on", reason="store")
 
 
 def ends_without_room(daemon: Daemon, feed: Feed) -> None:
     before = dict(feed.ends)
-    fill_disk(daemon)
+    daemon.fill_disk()
     feed.write(300)
     until_full(daemon)
     assert daemon.terminate() == 0
@@ -97,7 +84,7 @@ def starts_where_nothing_can_be_written(daemon: Daemon) -> None:
 
 def starts_without_room(daemon: Daemon) -> None:
     daemon.start().until_said("listening")  # before, TensorFlow insists on a folder for temporary files
-    fill_disk(daemon)
+    daemon.fill_disk()
     until_full(daemon)
-    make_room(daemon)
+    daemon.make_room()
     daemon.until_ready()
