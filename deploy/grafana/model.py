@@ -59,9 +59,9 @@ MODEL = Board(
         ),
         Panel(
             "How long does a refit take?",
-            "From the start of its process to its result.",
+            "Within the last day: from the start of its process to its result.",
             "s",
-            quantiles("refit_duration_seconds"),
+            quantiles("refit_duration_seconds", span="1d"),
         ),
         gauge(
             "Candidates in the shadow",

@@ -59,12 +59,11 @@ def by_partition(metric: str) -> list[Query]:
     return [Query(f"max by ({labels}) (detector_{metric}{{{TOPIC}}})", "{{topic}}/{{partition}}")]
 
 
-def _quantile(share: float, metric: str, by: str = "") -> str:
-    labels = f"le, {by}" if by else "le"
-    return f"histogram_quantile({share}, {rate(f'{metric}_bucket', labels)})"
-
-
-def quantiles(metric: str, by: str = "") -> list[Query]:
-    """Ask for median and 99 % of a histogram."""
-    tail = f" {{{{{by}}}}}" if by else ""
-    return [Query(_quantile(share, metric, by), f"{name}{tail}") for share, name in ((0.5, "median"), (0.99, "99 %"))]
+def quantiles(metric: str, by: str = "", span: str = "$__rate_interval") -> list[Query]:
+    """Ask for median and 99 % of a histogram, by what came within a span."""
+    labels, tail = (f"le, {by}", f" {{{{{by}}}}}") if by else ("le", "")
+    buckets = f"sum by ({labels}) (rate(detector_{metric}_bucket{{{ON}}}[{span}]))"
+    return [
+        Query(f"histogram_quantile({share}, {buckets})", f"{name}{tail}")
+        for share, name in ((0.5, "median"), (0.99, "99 %"))
+    ]
