@@ -54,7 +54,10 @@ def list_(  # noqa: PLR0913 - the options of a command
     """List messages, oldest first: id, sink, state, age, attempts, and what the receiver said last."""
     from detector.store.waiting import Choice, listed  # noqa: PLC0415 - `--help` needs no store
 
-    found, count = listed(folder(store, config), Choice((), sink, state), limit)
+    path = folder(store, config)
+    if store is None:  # else nobody knows which sinks there are, and that nothing waits for one is an answer
+        _expect_known(sink, path, config)
+    found, count = listed(path, Choice((), sink, state), limit)
     now = time.time()
     document = {"count": count, "messages": [_told(each) for each in found]}
     show(document, _table(found, count, now), as_json=as_json)
@@ -98,7 +101,9 @@ def retry(  # noqa: PLR0913 - the options of a command
     Name messages, or a sink. A running daemon begins immediately; a stopped one does when it starts.
     """
     payload = {"ids": ids, "sink": sink, "state": state}
-    count = _changed("retry", payload, folder(store, config), timeout)
+    path = folder(store, config)
+    _expect_known(None if ids else sink, path, None if store is not None else config)
+    count = _changed("retry", payload, path, timeout)
     _show_count(count, "will be tried again", as_json=as_json)
 
 
@@ -118,8 +123,25 @@ def drop(  # noqa: PLR0913 - the options of a command
     Name messages, or a sink. One that is on its way to its receiver at this moment may still arrive.
     """
     payload = {"ids": ids, "sink": sink, "state": state}
-    count = _changed("drop", payload, folder(store, config), timeout)
+    path = folder(store, config)
+    _expect_known(None if ids else sink, path, None if store is not None else config)
+    count = _changed("drop", payload, path, timeout)
     _show_count(count, "dropped", as_json=as_json)
+
+
+def _expect_known(sink: str | None, path: Path, config: Path | None) -> None:
+    """Refuse the name of a sink for which nothing waits, and that the configuration (where there is one) lacks."""
+    from detector.config.load import load  # noqa: PLC0415 - `--help` needs none of it
+    from detector.errors import CommandError  # noqa: PLC0415 - as above
+    from detector.store.waiting import sinks  # noqa: PLC0415 - as above
+
+    if sink is None or sink in (waiting := sinks(path)):
+        return
+    configured = load(config).outboxes() if config is not None else []
+    if sink not in configured:
+        known = ", ".join(dict.fromkeys([*configured, *sorted(waiting)])) or "none"
+        message = f"{sink}: nothing in {path} waits for a sink of this name; those that are known: {known}"
+        raise CommandError(message)
 
 
 def _show_count(count: int, what: str, *, as_json: bool) -> None:

@@ -137,6 +137,10 @@ class Config(Section):
         """Return the names of the labels that incidents have."""
         return [*self.notification.labels(), *self.events.labels]
 
+    def outboxes(self) -> list[str]:
+        """Return the names by which messages wait: of the sinks, and of what else waits in an outbox."""
+        return [*(sink.name for sink in self.sinks), *_OUTBOXES_OWN]
+
     @model_validator(mode="before")
     @classmethod
     def _leave_out_empty(cls, given: object) -> object:
@@ -162,7 +166,7 @@ class Config(Section):
         if self.events.format == "avro" and self.events.registry is None:
             message = "`events.format: avro` needs `events.registry`"
             raise ValueError(message)
-        names = [s.name for s in self.sinks] + [*_OUTBOXES_OWN]
+        names = self.outboxes()
         twice = {n for n in names if names.count(n) > 1}
         if twice:
             own = " or ".join(f"`{name}`" for name in _OUTBOXES_OWN)

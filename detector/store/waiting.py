@@ -80,6 +80,16 @@ def missing(path: Path, choice: Choice) -> list[str]:
     return [identity for identity in choice.ids if identity not in found]
 
 
+def sinks(path: Path) -> set[str]:
+    """Return the names of the sinks of which anything waits or was given up; raises as `listed` does."""
+    found: set[str] = set()
+    for _, file in _files(path):
+        with viewed(file) as sqlite:
+            _check(sqlite, file)
+            found.update(row[0] for row in sqlite.execute("SELECT DISTINCT sink FROM outbox"))
+    return found
+
+
 def retry(path: Path, choice: Choice, now: float) -> int:
     """Let the chosen entries be due, as if they were new; returns how many.
 

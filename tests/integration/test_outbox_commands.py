@@ -113,6 +113,26 @@ def test_a_message_that_is_not_there_is_named(folder: str, command: str, given: 
 
 
 @pytest.mark.parametrize("command", ["retry", "drop"])
+def test_a_sink_for_which_nothing_waits_is_taken_for_a_mistake(folder: str, command: str) -> None:
+    error = run("outbox", command, "--sink", "webhok", "--store", folder).exception
+    assert isinstance(error, CommandError)
+    assert str(error).startswith("webhok: nothing in ")
+    assert str(error).endswith("those that are known: dead_letters, webhook")
+    assert said("outbox", "list", "--sink", "webhok", "--store", folder) == "0 messages\n"
+    assert len(messages(folder)) == 3
+
+
+@pytest.mark.parametrize("command", ["list", "retry", "drop"])
+def test_a_sink_of_the_configuration_may_have_nothing_that_waits(folder: str, command: str, tmp_path: Path) -> None:
+    config = configured(tmp_path, "https://example.com/", store=folder)
+    assert said("outbox", command, "--sink", "hook", "--config", config).startswith("0 messages")
+    assert said("outbox", command, "--sink", "webhook", "--config", config).startswith("2 messages")
+    error = run("outbox", command, "--sink", "hok", "--config", config).exception
+    assert isinstance(error, CommandError)
+    assert "those that are known: stdout, hook, dead_letters, notification" in str(error)
+
+
+@pytest.mark.parametrize("command", ["retry", "drop"])
 def test_all_of_everything_is_not_meant_by_silence(folder: str, command: str) -> None:
     error = run("outbox", command, "--store", folder).exception
     assert isinstance(error, CommandError)
@@ -158,9 +178,10 @@ def test_a_live_daemon_tries_again_at_once(folder: str, store: SqlitePartition, 
             loop.join()
 
 
-def configured(tmp_path: Path, url: str, **settings: object) -> str:
+def configured(tmp_path: Path, url: str, *, store: str = "none", **settings: object) -> str:
     sink = {"kind": "webhook", "name": "hook", "url": url, "allow_networks": LOOPBACK, **settings}
-    config = {"source": {"kind": "computer"}, "events": {"features": ["cpu"]}, "sinks": [{"kind": "stdout"}, sink]}
+    sinks = [{"kind": "stdout"}, sink]
+    config = {"source": {"kind": "computer"}, "events": {"features": ["cpu"]}, "sinks": sinks, "store": {"path": store}}
     file = tmp_path / "config.yaml"
     file.write_text(json.dumps(config))
     return str(file)
