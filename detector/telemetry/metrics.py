@@ -171,7 +171,7 @@ class Metrics:
             "Anomalous rows that raised no alert of their own, and alerts that made no message",
             "reason",
         )
-        for cause in ("below_open_after", "within_incident", "silenced", "muted"):
+        for cause in ("below_open_after", "within_incident", "silenced", "muted", "unrouted"):
             self.alerts_suppressed.labels(cause)
         self.silences_active = self._gauge("silences_active", "Silences that hold, of the daemon that notifies")
         self.notifications = self._counter(

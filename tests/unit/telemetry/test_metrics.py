@@ -13,7 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from prometheus_client.samples import Sample
 
 from detector.models.decision import Reason as Decided
+from detector.models.incidents import BELOW_OPEN_AFTER, WITHIN_INCIDENT
 from detector.refit.process import Failure
+from detector.store.fates import What
 from detector.telemetry.histogram import ArrayHistogram
 from detector.telemetry.metrics import Metrics
 from detector.types import Partition, RejectReason
@@ -140,6 +142,11 @@ def test_every_result_of_a_refit_is_there_from_the_start() -> None:
     decided = {reason if reason is Decided.ADOPTED else f"refused_{reason}" for reason in Decided}
     results = {sample.labels["result"] for sample in samples(Metrics()) if sample.name == "detector_refits_total"}
     assert results == {"few_rows", "proposed", *Failure, *decided}
+
+
+def test_every_reason_why_an_alert_was_suppressed_is_there_from_the_start() -> None:
+    reasons = {s.labels["reason"] for s in samples(Metrics()) if s.name == "detector_alerts_suppressed_total"}
+    assert reasons == {BELOW_OPEN_AFTER, WITHIN_INCIDENT, *What} - {What.TOLD}
 
 
 def test_each_daemon_has_metrics_of_its_own() -> None:
