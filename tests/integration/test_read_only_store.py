@@ -38,7 +38,10 @@ def store(tmp_path: Path) -> Path:
 
 
 def asked(store: Path, *command: str) -> Result:
-    return CliRunner().invoke(app, [*command, "--store", str(store)])
+    config = store.parent / "config.yaml"
+    sections = {"source": {"kind": "computer"}, "events": {"features": ["cpu"]}, "store": {"path": str(store)}}
+    config.write_text(json.dumps(sections), "utf-8")
+    return CliRunner().invoke(app, [*command, "--config", str(config)])
 
 
 def test_it_can_be_looked_into_but_not_written(store: Path, tmp_path: Path) -> None:
@@ -51,7 +54,7 @@ def test_it_can_be_looked_into_but_not_written(store: Path, tmp_path: Path) -> N
         assert asked(store, "state", "export", "readings/0", str(tmp_path / "exported")).exit_code == 0
         for command in (
             ("silence", "add", "entity=b", "--for", "1h", "-m", "m", "--by", "ann"),
-            ("outbox", "drop", "--sink", "x"),
+            ("outbox", "drop", "--sink", "stdout"),
         ):
             error = asked(store, *command).exception
             assert isinstance(error, StoreFullError)
