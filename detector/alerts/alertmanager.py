@@ -95,7 +95,7 @@ class AlertmanagerSink(PostingSink):
 
     def _fleet(self, message: messages.Message, fleet: messages.Document) -> Iterator[dict[str, Any]]:
         """Yield the fleet, and the end of it in each other severity: its severity rises and falls with its members."""
-        labels, annotations = format_.fleet_labels(message), format_.fleet_notes(message)
+        labels, annotations = format_.fleet_labels(fleet, message.severity), format_.fleet_notes(fleet, message.summary)
         yield self._alert(labels, annotations, fleet["since"], firing=message.firing)
         for other in Severity:
             if other.value != message.severity:

@@ -10,7 +10,7 @@ from detector.alerts.words import observed_in_words, one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from detector.alerts.messages import Document, Message
+    from detector.alerts.messages import Document
 
 ALERTNAMES = {"anomaly": "DetectorAnomaly", "absence": "DetectorAbsence"}
 FLEET = "DetectorFleet"
@@ -60,18 +60,17 @@ def _feature(feature: Document) -> str:
     return f"{seen}, {100 * feature['share']:.0f} % of the distance"
 
 
-def fleet_labels(message: Message) -> dict[str, str]:
+def fleet_labels(fleet: Document, severity: str) -> dict[str, str]:
     """Return the labels of a fleet incident."""
-    return {"alertname": FLEET, "topic": message.labels["topic"], "severity": message.severity}
+    return {"alertname": FLEET, "topic": fleet["topic"], "severity": severity}
 
 
-def fleet_notes(message: Message) -> dict[str, str]:
+def fleet_notes(fleet: Document, summary: str) -> dict[str, str]:
     """Return the annotations of a fleet incident."""
-    fleet = message.fleet or {}
     names = ", ".join(one_line(name) for name in fleet["entities"])
     more = f", and {fleet['left_out']:,} more" if fleet["left_out"] else ""
     return {
-        "summary": message.summary,
+        "summary": summary,
         "incident": fleet["id"],
         "share": f"{fleet['share']:g}",
         "affected": str(fleet["affected"]),

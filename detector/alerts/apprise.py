@@ -90,7 +90,9 @@ class AppriseSink:
 
 def _title(message: messages.Message) -> str:
     what = "resolved" if not message.firing else message.severity
-    return f"{what}: " + " ".join(value for _, value in sorted(message.labels.items(), reverse=True))
+    whose = "fleet " if message.fleet is not None or message.fleet_over is not None else ""
+    values = (value for name, value in sorted(message.labels.items(), reverse=True) if name != "fleet")  # that is an id
+    return f"{what}: {whose}{' '.join(values)}"
 
 
 def _kind(message: messages.Message) -> apprise.NotifyType:

@@ -8,6 +8,7 @@ import msgspec
 
 from detector.alerts import alertmanager_format as format_
 from detector.alerts import messages
+from detector.types import Severity
 
 if TYPE_CHECKING:
     from detector.types import OutboxEntry
@@ -32,7 +33,10 @@ def alertmanager(entry: OutboxEntry, receiver: str) -> bytes:
     message = messages.read(entry)
     alerts = [_alert(alert) for alert in message.alerts]
     if message.fleet is not None:
-        alerts = [_fleet(message, message.fleet)]
+        alerts = [_fleet(message, message.fleet, message.severity, firing=message.firing)]
+    elif message.fleet_over is not None:  # in which severity it was told last is not known
+        ended = [_fleet(message, message.fleet_over, severity.value, firing=False) for severity in Severity]
+        alerts = [*ended, *alerts]
     return _JSON.encode(
         {
             "version": "4",
@@ -73,15 +77,15 @@ def _alert(alert: messages.Document) -> dict[str, Any]:
     }
 
 
-def _fleet(message: messages.Message, fleet: messages.Document) -> dict[str, Any]:
+def _fleet(message: messages.Message, fleet: messages.Document, severity: str, *, firing: bool) -> dict[str, Any]:
     """Return the one alert that a fleet incident is."""
-    labels = format_.fleet_labels(message)
+    labels = format_.fleet_labels(fleet, severity)
     return {
-        "status": _status(firing=message.firing),
+        "status": _status(firing=firing),
         "labels": labels,
-        "annotations": format_.fleet_notes(message),
+        "annotations": format_.fleet_notes(fleet, message.summary),
         "startsAt": fleet["since"],
-        "endsAt": format_.NEVER if message.firing else message.document["time"],
+        "endsAt": format_.NEVER if firing else message.document["time"],
         "generatorURL": "",
         "fingerprint": format_.fingerprint(labels),
     }

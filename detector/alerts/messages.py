@@ -25,6 +25,7 @@ class Message:
     labels    what its incidents have in common
     alerts    the last alert of each incident, as `alert.schema.json` has it; `left_out` counts those not here
     fleet     {share, entities, ...} where most of a topic's entities are in trouble at once; None else
+    fleet_over   that of the message before, where it is over
     document  the whole body
     """
 
@@ -36,6 +37,7 @@ class Message:
     alerts: list[Document]
     left_out: int = 0
     fleet: Document | None = None
+    fleet_over: Document | None = None
     document: Document = field(default_factory=dict)
 
 
@@ -68,5 +70,6 @@ def _of_several(id_: str, document: Document) -> Message:
         document["alerts"],
         document["left_out"],
         document["fleet"],
+        document.get("fleet_over"),
         document,
     )

@@ -62,6 +62,7 @@ def values(entry: OutboxEntry) -> dict[str, Any]:
         "alerts": message.alerts,
         "left_out": message.left_out,
         "fleet": message.fleet,
+        "fleet_over": message.fleet_over,
         "body": message.document,
     }
 

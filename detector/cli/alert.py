@@ -87,6 +87,7 @@ def _for_people(entry: OutboxEntry) -> OutboxEntry:
         fresh=int(incident.open),
         repeat=False,
         fleet=None,
+        fleet_over=None,
         similar=[],
         verdicts={},
         now=incident.changed,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from detector.notification.fleet import Fleet
     from detector.notification.labels import Labels
     from detector.notification.muting import Muted, Muting
     from detector.notification.routes import Route
@@ -24,7 +25,7 @@ _MUTED_AGAIN = 5.0
 
 @dataclass(slots=True)
 class Group:
-    """A group; `due` is when it is to be looked at."""
+    """A group; `due` is when it is to be looked at, and `fleet` the one that it has told of while any was open."""
 
     row: GroupRow
     route: Route
@@ -33,6 +34,7 @@ class Group:
     messages: int
     due: float = math.inf
     hurried: bool = False
+    fleet: Fleet | None = None
 
     @classmethod
     def of(cls, row: GroupRow, route: Route, now: float, wall: float) -> Group:

@@ -38,6 +38,7 @@ class Content:
     shown    how many of them, open ones first, are told in full; `bodies` theirs, by id
     fresh    how many of the open ones were not told of before
     repeat   whether nothing has changed since the last message
+    fleet    that these incidents are; `fleet_over` is the one that they were when told last
     """
 
     id: str
@@ -48,6 +49,7 @@ class Content:
     fresh: int
     repeat: bool
     fleet: Fleet | None
+    fleet_over: Fleet | None
     similar: Sequence[Alike]
     verdicts: Mapping[str, str]
     now: float
@@ -72,6 +74,7 @@ def encode(content: Content) -> bytes:
         ],
         "left_out": len(content.firing) + len(content.over) - len(content.bodies),
         "fleet": content.fleet and content.fleet.told(),
+        "fleet_over": content.fleet_over and content.fleet_over.told(),
         "similar": [_similar(alike, content.verdicts) for alike in content.similar],
     }
     return msgspec.json.encode(body)
@@ -93,6 +96,7 @@ def encode_fleet(identity: str, fleet: Fleet, *, severity: Severity, firing: boo
         "alerts": [],
         "left_out": fleet.affected,
         "fleet": fleet.told(),
+        "fleet_over": None,
         "similar": [],
     }
     return msgspec.json.encode(body)
@@ -130,8 +134,10 @@ def summary(content: Content) -> str:
     """Return one line: the alert's own where there is one, else how many of whom."""
     everything = (*content.firing, *content.over)
     still = "still: " if content.repeat else ""
-    if content.fleet is not None and content.firing:
+    if content.fleet is not None:
         return still + content.fleet.summary()
+    if content.fleet_over is not None:
+        still = f"fleet {one_line(content.fleet_over.topic)} is over: "
     if len(everything) == 1 and everything[0].id in content.bodies:
         return still + str(msgspec.json.decode(content.bodies[everything[0].id])["summary"])
     return still + "; ".join(

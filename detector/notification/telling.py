@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from detector.notification.fleet import Fleet
 from detector.notification.group import Group, Members, sorted_members
 from detector.notification.message import KIND, Content, encode, message_id
 from detector.notification.similar import Alike, Past, mean_shares
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from detector.notification.fleet import Fleet, Fleets
+    from detector.notification.fleet import Fleets
     from detector.notification.intake import NotificationObserver
     from detector.notification.muting import Muting
     from detector.notification.rules import NotificationRules
@@ -104,7 +105,7 @@ class Telling:
         with self._connection.reading() as sqlite:
             shown = everything[: self.rules.settings.alerts]
             full = [known for i in shown if (known := incidents.find(sqlite, self._file, i.id)) is not None]
-            fleet = self._fleet(sqlite, group, everything)
+            fleet, over = self._fleet(sqlite, group, members)
         similar = self._similar(full, {incident.id for incident in everything})
         body = encode(
             Content(
@@ -116,6 +117,7 @@ class Telling:
                 fresh=members.new,
                 repeat=repeat,
                 fleet=fleet,
+                fleet_over=over,
                 similar=similar,
                 verdicts=self._verdicts.of([alike.incident.id for alike in similar]),
                 now=wall,
@@ -126,12 +128,24 @@ class Telling:
             outbox.add(sqlite, [OutboxEntry(identity, sink, KIND, body)], wall)
             groups.tell(sqlite, group.row.number, members.firing, [i.id for i in members.over], wall)
             fates.write_all(sqlite, (Fate(i.id, sink, i.sequence, What.TOLD, identity, wall) for i in everything))
+        group.fleet = fleet
         self._observer.notified(sink, "repeat" if repeat else "firing" if members.firing else "resolved")
 
-    def _fleet(self, sqlite: sqlite3.Connection, group: Group, told: Sequence[KnownIncident]) -> Fleet | None:
-        if group.row.labels.keys() <= {"topic"} or "fleet" in group.row.labels:
-            return self._fleets.of(sqlite, {incident.partition.topic for incident in told})
-        return None
+    def _fleet(self, sqlite: sqlite3.Connection, group: Group, members: Members) -> tuple[Fleet | None, Fleet | None]:
+        """Return the fleet as it is now, and the one that the group told of where it is over: each None where not.
+
+        What was told of a fleet to a group that is not its own is known to this worker only.
+        """
+        labels = group.row.labels
+        if not (labels.keys() <= {"topic"} or "fleet" in labels):
+            return None, None
+        if members.firing:
+            topics = {incident.partition.topic for incident in (*members.firing, *members.over)}
+            now = self._fleets.of(sqlite, topics)
+            return now, group.fleet if now is None else None
+        if group.fleet is None and "fleet" in labels:
+            return None, Fleet(labels["fleet"], labels["topic"], group.row.made, 0, 0, ())
+        return None, group.fleet
 
     def _similar(self, told: Sequence[KnownIncident], but: set[str]) -> list[Alike]:
         if not told:

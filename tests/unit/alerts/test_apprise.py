@@ -15,7 +15,7 @@ from detector.alerts.rendering import rendering
 from detector.config import sections
 from detector.errors import ConfigError
 from detector.types import Attempt, Outcome, Reason
-from tests.support.alerts import alert, ended, entry_of, risen
+from tests.support.alerts import alert, ended, entry_of, fleet_entry, risen
 from tests.support.receiver import LOOPBACK, Answer, Receiver
 
 
@@ -43,6 +43,18 @@ def test_what_people_get_is_a_title_and_the_summary() -> None:
         ("resolved: metrics host-7", "success"),
     ]
     assert bodies[0]["message"] == json.loads(entry_of("apprise", alert()).body)["summary"]
+
+
+def test_a_title_names_a_fleet_rather_than_its_id() -> None:
+    began = fleet_entry("apprise")
+    document = json.loads(began.body) | {"labels": {"topic": "metrics", "fleet": "f" * 32}}
+    over = document | {"status": "resolved", "fleet": None, "fleet_over": document["fleet"]}
+    with Receiver() as receiver:
+        to = sink(service(receiver))
+        for told in (document, over):
+            to.deliver(began._replace(body=json.dumps(told).encode()), 1)
+        titles = [json.loads(request.body)["title"] for request in receiver.requests]
+    assert titles == ["critical: fleet metrics", "resolved: fleet metrics"]
 
 
 def test_a_template_makes_the_text() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from detector.alerts import bodies
 from detector.alerts.alertmanager_format import fingerprint
 from detector.types import OutboxEntry, Reason
@@ -59,6 +61,22 @@ def test_a_fleet_is_one_alert() -> None:
     assert one.keys() == INNER
     assert one["labels"] == {"alertname": "DetectorFleet", "topic": "metrics", "severity": "critical"}
     assert (body["status"], body["truncatedAlerts"], one["startsAt"]) == ("firing", 30, "2026-11-23T06:04:22.250Z")
+
+
+@pytest.mark.parametrize("phase", ["update", "resolve"])
+def test_a_fleet_that_is_over_ends_and_what_is_left_of_it_is_told(phase: str) -> None:
+    document = json.loads(fleet_entry("webhook").body)
+    member = json.loads(entry_of("webhook", alert()).body) | {"phase": phase}
+    status = "resolved" if phase == "resolve" else "firing"
+    over = {"status": status, "alerts": [member], "fleet": None, "fleet_over": document["fleet"]}
+    entry = OutboxEntry("x", "webhook", "notification", json.dumps(document | over).encode())
+    *ended, left = json.loads(bodies.alertmanager(entry, "hook"))["alerts"]
+    begun = json.loads(bodies.alertmanager(fleet_entry("webhook"), "hook"))["alerts"][0]
+    assert begun["fingerprint"] in {one["fingerprint"] for one in ended}
+    assert {(one["labels"]["alertname"], one["status"], one["endsAt"]) for one in ended} == {
+        ("DetectorFleet", "resolved", document["time"])
+    }
+    assert (left["labels"], left["status"]) == (LABELS, status)
 
 
 def test_several_incidents_are_several_alerts_and_what_they_share_is_said_once() -> None:

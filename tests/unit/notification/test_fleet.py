@@ -72,6 +72,9 @@ def test_those_that_join_later_update_it_and_those_told_before_stay_where_they_w
     assert {message["status"] for message in over.values()} == {"resolved"}
     assert over["entity",]["counts"]["resolved"] == 1
     assert over["fleet", "topic"]["counts"]["resolved"] == 4
+    assert over["entity",]["fleet_over"] is None
+    assert (over["fleet", "topic"]["fleet"], over["fleet", "topic"]["fleet_over"]) == (None, joined["fleet"])
+    assert over["fleet", "topic"]["summary"].startswith("fleet orders is over: 4 incidents over: e")
     with scene.file.connect().reading() as sqlite:
         assert fleets.under_way(sqlite) == []
     scene.raise_(alert("e0", offset=9))
@@ -92,6 +95,30 @@ def test_a_fleet_goes_on_with_the_next_worker(new_scene: NewScene) -> None:
     scene.turn(60)
     (after,) = scene.got()
     assert (after["labels"], after["counts"]["firing"]) == (before["labels"], 5)
+    scene.close()
+    scene.open()
+    scene.raise_(*(alert(f"e{n}", 2, "resolve") for n in range(5)))
+    scene.turn(60)
+    (over,) = scene.got()
+    VALID.validate(over)
+    assert over["fleet_over"]["id"] == before["fleet"]["id"]
+
+
+def test_what_is_left_when_a_fleet_is_over_is_told_by_itself_and_that_it_is_over_once(new_scene: NewScene) -> None:
+    scene = new_scene(notification={"fleet": {"share": 0.5, "least": 3}})
+    scene.outward.know({PARTITION: 6})
+    scene.raise_(*(alert(f"e{n}") for n in range(4)))
+    scene.turn(5)
+    (begun,) = scene.got()
+    scene.raise_(*(alert(f"e{n}", 2, "resolve") for n in range(3)))
+    scene.turn(60)
+    (left,) = scene.got()
+    assert (left["status"], left["fleet"], left["fleet_over"]) == ("firing", None, begun["fleet"])
+    assert left["summary"] == "fleet orders is over: 1 incident open: e3; 3 incidents over: e0, e1, e2"
+    scene.raise_(alert("e3", 2, "resolve"))
+    scene.turn(60)
+    (last,) = scene.got()
+    assert (last["status"], last["fleet_over"]) == ("resolved", None)
 
 
 def test_a_sink_that_asks_for_it_is_told_that_a_fleet_began_and_that_it_is_over_and_reminded(
