@@ -40,7 +40,7 @@ class Resending:
         self._clock = clock
         self._observer = observer
         self._due: dict[str, float] = {}
-        self._fleets: dict[str, Fleet] = {}
+        self._fleets: dict[str, dict[str, Fleet]] = {}  # by way and id, as last told
 
     def accept(self, rules: NotificationRules) -> None:
         """Take other rules from now on; `begin` follows."""
@@ -80,13 +80,13 @@ class Resending:
                 count += len(entries)
         if way.fleets:
             with self._connection.writing() as sqlite:
-                for fleet in self._fleets.values():
+                for fleet in self._fleets.get(way.name, {}).values():
                     self._write(sqlite, way, fleet, "firing")
         if count:
             self._observer.notified(way.name, KIND, count)
 
     def _tell_fleets(self, ways: list[Way]) -> None:
-        """Tell of fleets that began, and of those that are over."""
+        """Tell of fleets that began, and of those that are over, whom any incident of the topic goes to."""
         if not ways:
             return
         with self._connection.reading() as sqlite:
@@ -94,18 +94,21 @@ class Resending:
             looking.load(sqlite)
             rows = fleets.under_way(sqlite)
             now = {row.id: fleet for row in rows if (fleet := looking.of(sqlite, [row.topic])) is not None}
-        began = [fleet for identity, fleet in now.items() if identity not in self._fleets]
-        over = [fleet for identity, fleet in self._fleets.items() if identity not in now]
-        if began or over:
-            with self._connection.writing() as sqlite:
-                for way in ways:
+            untold = {id_ for way in ways for id_ in now.keys() - self._fleets.get(way.name, {}).keys()}
+            concerned = {id_: fleets.sinks(sqlite, now[id_].topic) for id_ in untold}
+        for way in ways:
+            told = self._fleets.get(way.name, {})
+            mine = {id_: fleet for id_, fleet in now.items() if id_ in told or way.name in concerned[id_]}
+            began = [fleet for id_, fleet in mine.items() if id_ not in told]
+            over = [fleet for id_, fleet in told.items() if id_ not in mine]
+            if began or over:
+                with self._connection.writing() as sqlite:
                     for fleet in began:
                         self._write(sqlite, way, fleet, "firing")
                     for fleet in over:
                         self._write(sqlite, way, fleet, "resolved")
-            for way in ways:
                 self._observer.notified(way.name, FLEET, len(began) + len(over))
-        self._fleets = now
+            self._fleets[way.name] = mine
 
     def _write(self, sqlite: sqlite3.Connection, way: Way, fleet: Fleet, status: str) -> None:
         firing, now = status == "firing", self._clock.now()

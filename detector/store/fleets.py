@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
@@ -47,6 +49,12 @@ def any_critical(sqlite: sqlite3.Connection, topic: str) -> bool:
         "SELECT 1 FROM incident WHERE topic = ? AND phase <> 'resolve' AND severity = 'critical' LIMIT 1", (topic,)
     )
     return found.fetchone() is not None
+
+
+def sinks(sqlite: sqlite3.Connection, topic: str) -> set[str]:
+    """Return the sinks that are told directly of an open incident of a topic."""
+    found = sqlite.execute("SELECT DISTINCT sinks FROM incident WHERE topic = ? AND phase <> 'resolve'", (topic,))
+    return {sink for (text,) in found for sink in msgspec.json.decode(text, type=list[str])}
 
 
 def names(sqlite: sqlite3.Connection, topic: str, limit: int) -> list[str]:

@@ -143,6 +143,23 @@ def test_a_sink_that_asks_for_it_is_told_that_a_fleet_began_and_that_it_is_over_
     assert scene.got("stream") == []
 
 
+def test_a_sink_to_which_none_of_its_incidents_goes_is_told_of_no_fleet(new_scene: NewScene) -> None:
+    routes = [{"matchers": ['entity="e3"'], "sinks": ["stream"]}, {"sinks": ["page"]}]
+    scene = new_scene(opened=False, notification=SMALL, routes=routes)
+    scene.ways = {"stream": Way("stream", direct=True, resend=60.0, fleets=True), "page": Way("page", direct=False)}
+    scene.open()
+    scene.outward.know({PARTITION: 4})
+    scene.raise_(*(alert(f"e{n}") for n in range(3)))
+    scene.turn(60)
+    assert scene.got("stream") == []
+    scene.raise_(alert("e3"))
+    assert [entry.kind for entry in scene.sinks["stream"].entries] == ["alert", "fleet"]
+    scene.sinks["stream"].take()
+    scene.raise_(*(alert(f"e{n}", 2, "resolve") for n in range(4)))
+    told = [body for body in scene.got("stream") if "fleet" in body]
+    assert [body["status"] for body in told] == ["resolved"]
+
+
 def test_ten_thousand_entities_at_once_are_one_message_in_bounded_memory(new_scene: NewScene) -> None:
     page = [{"kind": "stdout", "name": "page", "direct": False}]
     scene = new_scene(opened=False, notification={"group_by": ["entity"]}, sinks=page)
