@@ -1,8 +1,14 @@
 """The alert budget: from incidents a day to the rate from which on a row is anomalous.
 
-rate = clip(B r / (P N), 1e-6, 1e-2)  for a budget of B incidents a day over all P partitions, N scored rows a day of
+rate = clip(c B r / (P N), 1e-6, 1e-2)  for a budget of B incidents a day over all P partitions, N scored rows a day of
 the partition's event time, and r anomalous rows an incident; with B for each entity, B times the number of entities,
-and P = 1. N and r are running means that fade by event time. They and the rate change at block boundaries only.
+and P = 1. N and r are running means that fade by event time. They, c and the rate change at block boundaries only.
+
+c, the trust in the reference, is what closes the loop: each incident that opens lowers it by a fifth or so, and the
+time for which one was asked raises it as much again, 1 at most (integral control; Astrom & Murray, 2008, 10.1). A
+stream that has shown little of itself (a morning, of a day) is trusted little, and where there are more incidents than
+were asked for the less rare ones are left out: whether the reference knows too little of the tail or there are faults,
+what pages then is the gravest. It is a tenth at least: where many faults use up a budget, the next must not be hidden.
 """
 
 from __future__ import annotations
@@ -19,6 +25,10 @@ LEAST_RATE, MOST_RATE = 1e-6, 1e-2
 
 _HALF_LIFE = 7 * DAY
 """Of what N, r and the observed incidents are means over."""
+_LEAST_TRUST = 0.1
+"""Of a new partition, too."""
+_TRUST_STEP = 0.2
+"""What an incident takes from the logarithm of the trust."""
 _FAR_OVER = 3.0
 """So many times the budget is far over it ..."""
 _ENOUGH = 10.0
@@ -39,6 +49,7 @@ class Running(msgspec.Struct, frozen=True):
     time       the partition's event time, epoch seconds; None before the first block
     seconds    event time that was seen, faded; `rows`, `exceedances` and `incidents` of it likewise
     entities   known now; partitions that share the budget; rate in force
+    trust      in the reference: the share of the rate that the budget comes to which is in force
     """
 
     time: float | None = None
@@ -51,6 +62,7 @@ class Running(msgspec.Struct, frozen=True):
     entities: int = 0
     partitions: int = 1
     rate: float = MOST_RATE
+    trust: float = _LEAST_TRUST
 
 
 class Budget:
@@ -130,8 +142,15 @@ class Budget:
         )
         asked = self.asked
         if asked is not None:
-            rate = min(max(self._wanted(asked), LEAST_RATE), MOST_RATE)
-            self.running = msgspec.structs.replace(self.running, rate=rate)
+            trust = self._trusted(before, asked * passed / DAY)
+            rate = min(max(trust * self._wanted(asked), LEAST_RATE), MOST_RATE)
+            self.running = msgspec.structs.replace(self.running, trust=trust, rate=rate)
+
+    @staticmethod
+    def _trusted(before: Running, due: float) -> float:
+        """Return the trust after a block over whose time so many incidents were due."""
+        moved = before.trust * math.exp(_TRUST_STEP * (due - before.new_incidents))
+        return min(max(moved, _LEAST_TRUST), 1.0)
 
     def _wanted(self, asked: float) -> float:
         """Return the rate that the budget comes to."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 
 from detector.config.sections import Alerting
@@ -9,7 +12,7 @@ from detector.models.budget import DAY, LEAST_RATE, MOST_RATE, Budget, Running, 
 
 
 def budget(words: str = "5/day", running: Running | None = None) -> Budget:
-    return Budget(Alerting.model_validate({"budget": words}), running or Running())
+    return Budget(Alerting.model_validate({"budget": words}), running or Running(trust=1.0))
 
 
 def watched(made: Budget, days: float, *, rows: int, exceedances: int = 0, incidents: int = 0) -> Budget:
@@ -35,9 +38,39 @@ def test_the_rate_follows_from_the_budget_and_from_how_many_rows_there_are_a_day
 
 
 def test_incidents_of_several_rows_let_more_rows_alert() -> None:
-    made = watched(budget(), 30, rows=144_000, exceedances=30, incidents=5)
+    made = watched(budget(), 30 - 1 / 144, rows=144_000, exceedances=30, incidents=5)
     assert made.rate == pytest.approx(6 * 5 / 144_000, rel=0.1)
     assert made.observed == pytest.approx(5.0, rel=0.1)
+
+
+def test_a_new_partition_is_trusted_a_tenth_and_earns_the_rest_by_incidents_that_do_not_come() -> None:
+    made = budget(running=Running())
+    assert watched(made, 0.1, rows=144_000).rate == pytest.approx(0.1 * 5 / 144_000, rel=0.2)
+    assert watched(made, 1, rows=144_000).rate == pytest.approx(0.1 * math.exp(1.1) * 5 / 144_000, rel=0.05)
+    assert watched(made, 2, rows=144_000).rate == pytest.approx(5 / 144_000)
+
+
+def test_more_incidents_than_were_asked_for_lower_the_rate_to_a_tenth_at_least() -> None:
+    made = watched(budget(), 1, rows=144_000)
+    made.saw(exceedances=3, incidents=3)
+    made.learn(1000, made.running.time or 0.0)
+    assert made.rate == pytest.approx(math.exp(-0.6) * 5 / 144_000, rel=0.05)
+    watched(made, 3, rows=144_000, exceedances=40, incidents=40)
+    assert made.rate == pytest.approx(0.1 * 5 / 144_000, rel=0.05)
+
+
+@pytest.mark.parametrize("off", [1.0, 4.0])
+@pytest.mark.parametrize("words", ["1/week", "5/day", "100/day"])
+def test_what_is_asked_for_is_what_comes_though_the_tail_were_wrong(words: str, off: float) -> None:
+    """Incidents by chance are `off` times as many as the reference says: where it is right, hardly fewer come."""
+    made, rng = budget(words, Running()), np.random.default_rng(7)
+    asked, came, days, blocks = made.asked or 0.0, 0, 1000.0, 20_000
+    for block in range(blocks):
+        told = int(rng.poisson(off * made.running.trust * asked * days / blocks))
+        came += told if block >= blocks // 5 else 0
+        made.saw(exceedances=told, incidents=told)
+        made.learn(1000, days * 86400.0 * block / blocks)
+    assert 0.6 < came / (asked * days * 0.8) < 1.3
 
 
 def test_partitions_share_a_budget_and_each_entity_has_its_own() -> None:
