@@ -37,7 +37,7 @@ def common(name: str, distances: Float64) -> Float64:
     start = quantile(name, 0.05)
     sides = 2 if name == "t" else 1
     excess = sides * quad(DISTRIBUTIONS[name].sf, start, np.inf)[0] / 0.05
-    return scaled(distances, np.array([[start, excess, 0.0]])).values
+    return scaled(distances, np.array([[start, excess, 1e9]])).values
 
 
 def learned(distances: Any, half_life: float = 1e9) -> Reference:
