@@ -77,9 +77,10 @@ class Model(Section):
     event is judged by itself. A single number is a list of one."""
     relations: Literal["auto"] | bool = False
     """Whether a row is also judged by what its other features foretell of each, and by how long each has stood still:
-    it finds stuck sensors, leaks, and values that are usual but not together, which lie near a centroid. auto = where
-    there are no more than 64 features, or 32 with an entity field: memory of an entity and time of a row grow with
-    their square (8 features 1.1 kB, 32 features 8.6 kB). Once they have been learned over `promote_after`."""
+    it finds stuck sensors, leaks, and values that are usual but not together, which lie near a centroid. auto (with the
+    preset `metrics`) = where there are several features, but no more than 64, or 32 with an entity field: memory of an
+    entity and time of a row grow with their square (8 features 1.2 kB, 32 features 8.9 kB). Once they have been learned
+    over `promote_after`."""
     gate: Annotated[float, Field(ge=1), NUMBER] | None = None
     """Rows whose score lies beyond this many times the 99.9 % quantile are not learned but kept in quarantine (1.5
     with the preset `metrics`); absent = all rows are learned."""
@@ -102,6 +103,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "mass": 0.95,
         "smoothing": [1, 10, 100],
         "gate": 1.5,
+        "relations": "auto",
     },
 }
 """What a preset puts in the place of the defaults of `model`."""

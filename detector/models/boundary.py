@@ -27,7 +27,8 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     model.notable.ended(block.number, Ended(able, gated, barred, block.usable))
     model.beside.learned(block, scored, learned & ~model.faulty, model.budget.rate)
     model.judging.learn(block, scored, able, learned, model.faulty)
-    model.faulty = np.zeros(0, np.bool_)
+    model.judging.over(block.slots[model.over])
+    model.faulty = model.over = np.zeros(0, np.bool_)
     model.budget.learn(int(block.usable.sum()), block.time)
     model.judging.rate = model.budget.rate
     if gated.any():

@@ -24,13 +24,15 @@ _KNOWN = 20_000.0
 _STEP = 2.0
 _OFFSET = 4.0
 """Added to u, so that the reference's logarithmic scale serves below the quantile too."""
+FAR = _OFFSET + 3.0
+"""What is far out on the common scale: three mean excesses beyond the quantile, of an exponential tail 1 row in 400."""
 _LEAST_SPREAD = 1e-3
 """A mean excess is no less than this share of the quantile: scores of discrete features may not spread at all."""
 _LEAST = 0.05
 """Nor less than this: distances are in units of a scale that takes for nothing what is small beside the mean of its
 feature, and calibration must not make much of it again. (Without it a slot whose scores were all 0 found whatever came
 later a billion mean excesses out, for ever.)"""
-_FAR = 2.0
+_BOUND = 2.0
 """Rows that are too far out for the reference count as so many mean excesses beyond the quantile: where most rows of a
 slot are, its sketch is wrong and must move; a few must hide no others."""
 _PRIOR = (1.35, 0.15)
@@ -71,22 +73,22 @@ def followed(sketches: Float64, scores: Float64, group: Int64) -> Float64:
     return after
 
 
-def exceeded(quantile: float, sketches: Float64) -> Float64:
-    """Return the score of each sketch [S, 3] that lies at a quantile of the common scale [S]; inf = beyond all."""
+def exceeded(quantile: float | Float64, sketches: Float64) -> Float64:
+    """Return the score of each sketch [S, 3] that lies at quantiles of the common scale [S]; inf = beyond all."""
     t, m, n = np.ascontiguousarray(sketches.T)
-    excesses, known = quantile - _OFFSET, _exceedances(n)
+    beyond, known = quantile - _OFFSET, _exceedances(n)
     with np.errstate(over="ignore"):
-        u = np.where(excesses > 0.0, known * np.expm1(np.maximum(excesses, 0.0) / known), excesses)
+        u = np.where(beyond > 0.0, known * np.expm1(np.maximum(beyond, 0.0) / known), beyond)
     score: Float64 = t + m * u
     return score
 
 
 def bounded(scores: Float64, sketches: Float64, far: Bool) -> Float64:
     """Return scores [n] as the sketches of their slots [n, 3] follow them; `far` [n] are too far out to count whole."""
-    return np.where(far, np.minimum(scores, sketches[:, 0] + _FAR * sketches[:, 1]), scores)
+    return np.where(far, np.minimum(scores, sketches[:, 0] + _BOUND * sketches[:, 1]), scores)
 
 
-def scaled(scores: Float64, sketches: Float64) -> Placed:
+def common(scores: Float64, sketches: Float64) -> Float64:
     """Return scores [n] on the scale common to all slots, by the sketches of their slots [n, 3].
 
     The fewer rows a sketch knows, the further beyond its quantile rows come by its error alone. Of exponential excesses
@@ -94,7 +96,12 @@ def scaled(scores: Float64, sketches: Float64) -> Placed:
     & Dunsmore, 1975), so that u counts as k ln(1 + u / k): slots of every age are on one scale.
     """
     u, known = (scores - sketches[:, 0]) / sketches[:, 1], _exceedances(sketches[:, 2])
-    return placed(np.where(u > 0.0, known * np.log1p(np.maximum(u, 0.0) / known), u) + _OFFSET)
+    return np.where(u > 0.0, known * np.log1p(np.maximum(u, 0.0) / known), u) + _OFFSET
+
+
+def scaled(scores: Float64, sketches: Float64) -> Placed:
+    """Find the places of scores [n] on the common scale, by the sketches of their slots [n, 3]."""
+    return placed(common(scores, sketches))
 
 
 def _exceedances(rows: Float64) -> Float64:

@@ -15,7 +15,7 @@ from detector.models.progress import UNSCORED, Anomaly, Tally, Transition
 from detector.models.scored import Scored
 from detector.models.slots import NOWHERE
 from detector.models.stacking import Turn
-from detector.types import Float64, Phase, Rows
+from detector.types import Bool, Float64, Phase, Rows
 
 
 def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is told
@@ -95,6 +95,7 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     tally.critical += int((flagged & seen.grave).sum())
     tally.suppressed, model.incidents.suppressed = tally.suppressed + model.incidents.suppressed, Counter()
     model.faulty = np.concatenate([model.faulty, faulty])
+    model.over = np.concatenate([model.over, _over(transitions, turn.start, len(rates))])
     opened = sum(happened.phase is Phase.OPEN for happened in transitions)
     model.budget.saw(exceedances=_by_chance(model, transitions), incidents=opened, entities=fresh)
 
@@ -107,6 +108,13 @@ def _by_chance(model: Parts, transitions: Sequence[Transition]) -> int:
     most = model.incidents.rules.fault_count + 1
     counts = [happened.count for happened in transitions if happened.phase is Phase.RESOLVE]
     return sum(count if count <= most else 1 for count in counts)
+
+
+def _over(transitions: Sequence[Transition], start: int, n: int) -> Bool:
+    """Tell with which of the n rows from number `start` on an incident of their slot resolved."""
+    over = np.zeros(n, np.bool_)
+    over[[t.anomaly.row - start for t in transitions if t.anomaly is not None and t.phase is Phase.RESOLVE]] = True
+    return over
 
 
 def _alone(model: Parts, turn: Turn, scored: Scored) -> Float64 | None:

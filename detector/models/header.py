@@ -28,6 +28,7 @@ class Header(msgspec.Struct, frozen=True):
     placed         n bytes, 0 where the row found no room for its entity
     smoothed       float64 [n] smoothed scores of the open block's rows, where scores are smoothed
     faulty         n bytes, 1 where the row may not count as normal: its slot has an incident
+    over           n bytes, 1 where an incident of its slot resolved with the row
     incidents      entities whose incidents are open, and `ending` the incidents that ended at the last boundary
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     marks          float64 [3] that the gates of slots are set by
@@ -49,6 +50,7 @@ class Header(msgspec.Struct, frozen=True):
     placed: bytes
     smoothed: bytes
     faulty: bytes
+    over: bytes
     incidents: list[str]
     ending: list[Ending]
     reference: bytes

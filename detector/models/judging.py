@@ -14,10 +14,10 @@ import numpy as np
 from detector.config.detection import Detection
 from detector.features.grouping import Grouped
 from detector.features.smoothing import smooth_by_all, weights
-from detector.models import drift
+from detector.models import drift, pending
 from detector.models.bank import Bank
 from detector.models.blocks import Block
-from detector.models.calibration import bounded, exceeded, followed, scaled
+from detector.models.calibration import FAR, bounded, common, exceeded, followed, scaled
 from detector.models.filtering import Filters, filtered
 from detector.models.incidents import Rules
 from detector.models.known import Known
@@ -28,7 +28,7 @@ from detector.models.reference import Reference
 from detector.models.relations import Relations
 from detector.models.scored import FILTERED, Scored
 from detector.models.shape import relates, rules_of
-from detector.models.spells import FAR, hold
+from detector.models.spells import hold
 from detector.models.stacking import Turn, distinct
 from detector.models.view import View, either
 from detector.types import Bool, Float32, Float64, Int64
@@ -193,8 +193,25 @@ class Judging:
             states, distance = self._bank.relations, scored.views[1].distance
             unusual = faulty | (scored.rates <= self.rate)
             promoted = self._relations.learn(states, block, scored.related, able=able, learned=learned, unusual=unusual)
-            self._relations.follow(states, block.slots, np.where(counted | promoted, distance, np.nan))
+            pending.follow(
+                states,
+                block.slots,
+                np.where(counted | promoted, distance, np.nan),
+                far=common(distance, states["sketch"][block.slots]) >= FAR,
+                faulty=faulty,
+                promoted=promoted,
+            )
         self.open_smoothed = self._nothing
+
+    def over(self, slots: Int64) -> None:
+        """Go on, at a boundary, from the fastest of the smoothed scores of slots [n] whose incidents have resolved.
+
+        What the slow ones remember of a fault that is over would raise the next wave above the threshold for hours:
+        nearly all false alarms of a simulated fleet were such echoes.
+        """
+        if len(self.alphas):
+            count, smoothed = len(self.alphas), self._bank.smoothed
+            smoothed[slots] = np.tile(smoothed[slots, : smoothed.shape[1] // count], (1, count))
 
     def _let_in(self, block: Block, scored: Scored, counted: Bool, judged: Bool) -> Int64:
         """Return the bins that the reference learns of a block; with relations, not those that a fault begins with."""

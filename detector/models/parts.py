@@ -50,6 +50,7 @@ class Parts:
     known          what operators said of regions
     notable        events to be kept for those who ask of them, `keep_events` at most
     faulty         bool [n]  rows of the open block that may not count as normal: their slot had an incident
+    over           bool [n]  rows of the open block with which an incident of their slot resolved
     """
 
     detection: Detection
@@ -70,6 +71,7 @@ class Parts:
     absences: Absences
     budget: Budget
     faulty: Bool
+    over: Bool
     transforms: Transforms
     planting: Planting
 
@@ -120,7 +122,7 @@ class Parts:
         self.born = self.time
         self.incidents = Incidents(self.bank, self.slots, self.copying, Rules.of(detection))
         self.absences = Absences(self.bank, self.slots, detection, State())
-        self.faulty = np.zeros(0, np.bool_)
+        self.faulty = self.over = np.zeros(0, np.bool_)
         self.budget_by(detection, Running())
         self.open = Block.empty(number, self.shape.features, self.time)
 

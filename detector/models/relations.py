@@ -5,7 +5,8 @@ moves, a leak within the range of the day: they lie near a centroid. With z the 
 and P the inverse of z's correlations,
 
     e_d = (P z)_d / sqrt(P_dd)        what is left of z_d where the others have foretold it (Lauritzen, 1996, 5.1.3)
-    q_d                               twice the surprise of its repeats (`repeats`), 100 at most
+    q_d                               twice the surprise of its repeats beyond the longest usual run (`repeats`), 100
+                                      at most
     distance^2 = D / observed * sum over observed features of [min(|e_d|, 10)^2 + ln^2(max(|e_d|, 10) / 10) + q_d]
 
 What is missing is taken as the mean. All of it changes at block boundaries only: co-moments with each block, P whenever
@@ -18,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.models.blocks import Block
-from detector.models.calibration import followed
 from detector.models.relations_state import Related
 from detector.models.repeats import runs, surprise
 from detector.models.scale import CLIP
@@ -110,7 +110,7 @@ class Relations:
         placed = np.flatnonzero(able)
         if len(placed):
             order = placed[np.argsort(block.slots[placed], kind="stable")]
-            self._count(states, block.slots[order], related.runs[order], promoted[order])
+            self._count(states, block.slots[order], related.runs[order], unusual[order], promoted[order])
             ends = order[np.append(block.slots[order][1:] != block.slots[order][:-1], True)]
             states["last"][block.slots[ends]] = block.rows[ends]
             states["run"][block.slots[ends]] = related.runs[ends]
@@ -138,11 +138,12 @@ class Relations:
         promoted: Bool = unusual & lasting & (states["unusual"][slots] >= rules.promote_count)
         return promoted
 
-    def _count(self, states: NDArray[np.void], slots: Int64, run: Float32, promoted: Bool) -> None:
-        """Count the repeats of rows [n, D] in order of their slots [n].
+    def _count(self, states: NDArray[np.void], slots: Int64, run: Float32, unusual: Bool, promoted: Bool) -> None:
+        """Count the repeats of rows [n, D] in order of their slots [n], and keep how long runs are at most.
 
         A run that is out of the ordinary is counted when it is over: while it lasts it is to be told, not learned. Of a
-        young slot, and of rows that are promoted, all are counted as they come.
+        young slot, and of rows that are promoted, all are counted as they come. A run that ends within an incident is
+        not how long they usually are: a sensor that was stuck may be so again.
         """
         starts = np.flatnonzero(np.append(True, slots[1:] != slots[:-1]))
         before = np.empty_like(run)
@@ -151,20 +152,18 @@ class Relations:
         young = (states["scale"][slots, 0] == 0)[:, None]
         as_they_come = (run > 0) & (young | promoted[:, None] | (self._stillness(states, slots, run) < _USUAL))
         over = (run == 0) & (before > 0) & ~young & (self._stillness(states, slots, before) >= _USUAL)
+        ended = np.where((run == 0) & ~unusual[:, None], before, 0.0)
+        longest = np.maximum.reduceat(np.where(young | promoted[:, None], run, ended), starts)
+        states["longest"][slots[starts]] = np.maximum(states["longest"][slots[starts]], longest)
         repeats, begun = as_they_come + before * over, (as_they_come & (run == 1)) | over
         states["repeats"][slots[starts]] += np.add.reduceat(np.stack([repeats, begun], 1).astype(np.float64), starts)
 
     def _stillness(self, states: NDArray[np.void], slots: Int64, run: Float32) -> Float64:
-        """Return what runs [n, D] add to a squared distance."""
+        """Return what runs [n, D] add to a squared distance: what is longer than they were at most surprises."""
         repeats = states["repeats"][slots].astype(np.float64)
-        still = surprise(run.astype(np.float64), states["weight"][slots][:, None], repeats[:, 0], repeats[:, 1])
+        longer = np.ceil(np.maximum(run.astype(np.float64) - states["longest"][slots], 0.0))
+        still = surprise(longer, states["weight"][slots][:, None], repeats[:, 0], repeats[:, 1])
         return np.minimum(2.0 * still, _MOST)
-
-    def follow(self, states: NDArray[np.void], slots: Int64, distance: Float64) -> None:
-        """Let the sketches know the distances [n] of rows of slots [n] that may count as normal."""
-        known = ~np.isnan(distance)
-        present, group = np.unique(slots[known], return_inverse=True)
-        states["sketch"][present] = followed(states["sketch"][present], distance[known], group)
 
     def _learn(self, states: NDArray[np.void], slots: Int64, x: Float64, time: float) -> None:
         """Learn rows [n, D] in order of their slots [n]."""
@@ -184,7 +183,9 @@ class Relations:
         own["moments"] -= shift[:, self._upper[0]] * shift[:, self._upper[1]]
         own["mean"] += shift
         fading = kept / np.maximum(own["weight"], 1.0)
-        own["repeats"] *= np.where(own["weight"] > 0, fading, 1.0)[:, None, None]
+        fading = np.where(own["weight"] > 0, fading, 1.0)[:, None]
+        own["longest"] *= fading
+        own["repeats"] *= fading[:, :, None]
         own["since"] = np.where(own["rows"] > 0, own["since"], time)
         own["weight"], own["time"] = weight, time
         before = own["rows"].copy()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.models import spells
+from detector.models import pending, spells
 from detector.models.calibration import prior
 from detector.models.view import View
 from detector.types import Bool, Float32, Float64
@@ -23,7 +23,8 @@ def state_of(features: int) -> np.dtype[Any]:
     center    float64 [D] mean and `scale` standard deviation as of that inverse; a scale of 0: there is none yet
     repeats   float32 [2, D] how many rows repeated a feature's value, and how many of those began to
     last      float32 [D] value of the slot's last row, and `run` how often it had been repeated
-    sketch    float64 [3] of the smoothed distances, as `calibration` keeps it
+    longest   float32 [D] how often a value was repeated at most, faded
+    sketch    of the smoothed distances, and `pending`: see `pending`
     spell     of `spells`
     unusual   rows that were out of the ordinary; event times of the first and of the last of them, `unusual_since`
               and `unusual_until`
@@ -42,9 +43,10 @@ def state_of(features: int) -> np.dtype[Any]:
             ("center", np.float64, d),
             ("scale", np.float64, d),
             ("repeats", np.float32, (2, *d)),
+            ("longest", np.float32, d),
             ("last", np.float32, d),
             ("run", np.float32, d),
-            ("sketch", np.float64, (3,)),
+            *pending.state_of(),
             ("spell", spells.state_of()),
             ("unusual", np.int64),
             ("unusual_since", np.float64),
@@ -57,7 +59,7 @@ def begun(features: int) -> NDArray[np.void]:
     """Return what a slot begins with [1]."""
     state = np.zeros(1, state_of(features))
     state["mean"] = state["last"] = np.nan
-    state["sketch"] = prior(features)
+    state["sketch"] = state["pending"] = prior(features)
     return state
 
 

@@ -41,6 +41,7 @@ def restore(
     can = usable(rows, slots, model.transforms.features)
     model.open = model.open.extended(rows, slots, can, model.time)
     model.faulty = np.frombuffer(saved.faulty, np.bool_)
+    model.over = np.frombuffer(saved.over, np.bool_)
     model.budget_by(model.detection, saved.budget)
     model.incidents.restore(saved.incidents, saved.ending, saved.labels)
 
@@ -59,6 +60,7 @@ def header(model: Parts) -> bytes:
         placed=(model.open.slots >= 0).tobytes(),
         smoothed=model.judging.open_smoothed.astype("<f8").tobytes(),
         faulty=model.faulty.tobytes(),
+        over=model.over.tobytes(),
         budget=model.budget.running,
         incidents=model.incidents.entities(),
         ending=model.incidents.ending,

@@ -120,7 +120,8 @@ def relates(detection: Detection) -> bool:
     relations = detection.model.relations
     if relations != "auto":
         return relations
-    return columns_of(detection.events) <= (_RELATED_KEYED if detection.events.entity is not None else _RELATED)
+    most = _RELATED_KEYED if detection.events.entity is not None else _RELATED
+    return 1 < columns_of(detection.events) <= most
 
 
 def seed_rows(detection: Detection) -> int:

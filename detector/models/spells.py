@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from detector.types import Bool, Int64
 
-FAR = 7.0
-"""Where spells begin on the common scale: three mean excesses beyond the 95 % quantile."""
 MOST = 32
 """Rows that can wait, at most."""
 

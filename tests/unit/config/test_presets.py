@@ -34,7 +34,9 @@ def test_metrics_smooths_and_gates_and_forgets_by_time() -> None:
     model = config("preset: metrics\n").model
     assert (model.mass, model.smoothing, model.gate) == (0.95, [1, 10, 100], 1.5)
     assert model.half_life == HalfLife(events=None, time=WEEK)
-    assert model.model_copy(update={"mass": 0.8, "smoothing": None, "gate": None, "half_life": HalfLife()}) == Model()
+    assert model.relations == "auto"
+    plain = {"mass": 0.8, "smoothing": None, "gate": None, "half_life": HalfLife(), "relations": False}
+    assert model.model_copy(update=plain) == Model()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ HEADER = Header(
     placed=b"\x01\x00\x01",
     smoothed=np.linspace(2, 3, 3).tobytes(),
     faulty=b"\x00\x01\x00",
+    over=b"\x00\x00\x01",
     incidents=["a", "ü"],
     ending=[
         Ending(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from detector.models import pending
 from detector.models.blocks import Block
 from detector.models.relations import Relations, inverted
 from detector.models.relations_state import Related, begun, state_of
@@ -149,6 +150,36 @@ def test_a_stuck_sensor_does_not_become_usual_while_it_is_stuck() -> None:
     assert slots.judge(rows[:1]).parts[0, 2] > 50
 
 
+def test_a_run_no_longer_than_usual_is_no_surprise_however_seldom_runs_begin() -> None:
+    slots = Slots()
+    for _ in range(20):
+        slots.taught(60)
+        idle = slots.rows(20)
+        idle[:, 2] = 0.5
+        slots.learn(idle)
+    slots.taught(20)
+    idle = slots.rows(19)
+    idle[:, 2] = 0.5
+    assert slots.judge(idle).parts[-1, 2] < 10
+    longer = slots.rows(80)
+    longer[:, 2] = 0.5
+    found = slots.judge(longer).parts[:, 2]
+    assert found[-1] > found[18] + 5
+
+
+def test_how_long_a_sensor_was_stuck_is_not_how_long_it_usually_stands_still() -> None:
+    slots = Slots().taught()
+    for unusual in (False, *[True] * 9):
+        stuck = slots.rows(20)
+        stuck[:, 2] = 0.5
+        slots.learn(stuck, unusual=unusual)
+    slots.learn(slots.rows(20), unusual=True)
+    slots.taught(100)
+    again = slots.rows(10)
+    again[:, 2] = 0.5
+    assert slots.judge(again).parts[-1, 2] > 10
+
+
 def test_a_constant_feature_is_no_surprise() -> None:
     slots = Slots()
     for _ in range(30):
@@ -249,5 +280,6 @@ def test_the_view_counts_once_what_it_knows_has_held_for_long_enough() -> None:
         found = slots.judge(rows)
         assert not slots.relations.count(slots.states, first)[0]
         slots.learn(rows)
-        slots.relations.follow(slots.states, np.zeros(20, np.int64), found.distance)
+        no = np.zeros(20, np.bool_)
+        pending.follow(slots.states, np.zeros(20, np.int64), found.distance, far=no, faulty=no, promoted=no)
     assert slots.relations.count(slots.states, first)[0]

@@ -24,9 +24,15 @@ def sketches(n: int, quantile: float, excess: float) -> Float64:
 def test_the_more_surprised_view_counts_in_the_units_of_the_first() -> None:
     one, other = view([5.0, 5.0], 1.0), view([2.5, 4.0], 2.0)
     seen = either(one, other, sketches(2, 4.0, 1.0), sketches(2, 2.0, 0.5), YES)
-    assert seen.distance.tolist() == [5.0, 8.0]  # both one mean excess beyond their quantiles, then four
+    assert seen.distance.tolist() == pytest.approx([5.0, 8.0])  # both one mean excess beyond their quantiles, then four
     assert seen.parts[:, 0].tolist() == [1.0, 2.0]
     assert seen.expected[:, 0].tolist() == [10.0, 20.0]
+
+
+def test_the_other_view_is_asked_only_of_what_is_far_out_for_it() -> None:
+    one, other = view([1.0, 1.0], 1.0), view([3.4, 3.6], 2.0)
+    seen = either(one, other, sketches(2, 4.0, 1.0), sketches(2, 2.0, 0.5), YES)
+    assert seen.distance.tolist() == pytest.approx([1.0, 7.2])
 
 
 def test_a_view_that_knows_nothing_yet_does_not_count() -> None:
