@@ -66,9 +66,7 @@ class AppriseSink:
         title, kind = _title(message), _kind(message)
 
         def send() -> bool:
-            for host in _hosts(self._service[0]):
-                found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-                allowed_address("the host of the service", [str(one[4][0]) for one in found], self._allowed)
+            self.judge()
             return bool(self._service.notify(body=text, title=title, notify_type=kind))
 
         self._under_way = _in_a_thread(send)
@@ -83,6 +81,18 @@ class AppriseSink:
         if not taken:
             return Attempt(Outcome.RETRY, "not_taken", "the service did not take it, or could not be reached")
         return Attempt(Outcome.DELIVERED, "ok")
+
+    def judge(self) -> int:
+        """Resolve the hosts that the URL names, and return how many those are.
+
+        Raises TargetNotAllowedError where one leads to where none may, socket.gaierror or UnicodeError where its name
+        cannot be resolved.
+        """
+        hosts = _hosts(self._service[0])
+        for host in hosts:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            allowed_address("the host of the service", [str(one[4][0]) for one in found], self._allowed)
+        return len(hosts)
 
     def close(self) -> None:
         """Nothing is kept between messages."""

@@ -13,6 +13,7 @@ from detector.alerts.targets import TargetNotAllowedError, allowed_address, netw
 from detector.config.secrecy import shown_url
 from detector.config.sections import (
     AlertmanagerSink,
+    AppriseSink,
     Config,
     FileSource,
     KafkaSink,
@@ -38,8 +39,15 @@ class Reached:
 
 
 def reach(config: Config) -> list[Reached]:
-    """Try once what a configuration names: file, broker, schema registry, webhooks, Alertmanagers."""
-    return [*_file(config), *_broker(config), *_registry(config), *_webhooks(config), *_listening(config)]
+    """Try once what a configuration names: file, broker, registry, webhooks, Alertmanagers, hosts of services."""
+    return [
+        *_file(config),
+        *_broker(config),
+        *_registry(config),
+        *_webhooks(config),
+        *_services(config),
+        *_listening(config),
+    ]
 
 
 def _listening(config: Config) -> Iterator[Reached]:
@@ -103,6 +111,23 @@ def _webhooks(config: Config) -> Iterator[Reached]:
         if isinstance(sink, (WebhookSink, AlertmanagerSink)):
             trouble = _connects(sink, f"sinks[{number}].tls")
             yield Reached(f"{sink.kind} {sink.name}", shown_url(sink.url), trouble, SinkError.exit_code)
+
+
+def _services(config: Config) -> Iterator[Reached]:
+    """Resolve the hosts that apprise's URLs name: only the library knows how to speak to them."""
+    for number, sink in enumerate(config.sinks):
+        if isinstance(sink, AppriseSink):
+            from detector.alerts.apprise import AppriseSink as Service  # noqa: PLC0415 - apprise is slow to import
+
+            trouble = None
+            try:
+                if not Service(sink, f"sinks[{number}]").judge():
+                    continue
+            except (ConfigError, TargetNotAllowedError, OSError) as error:
+                trouble = _said(error)
+            except UnicodeError:
+                trouble = "its name cannot be resolved"
+            yield Reached(f"apprise {sink.name}", "its host, by name", trouble, SinkError.exit_code)
 
 
 def _connects(sink: WebhookSink | AlertmanagerSink, place: str) -> str | None:

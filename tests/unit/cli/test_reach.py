@@ -97,6 +97,27 @@ def test_a_webhook_that_does_not_speak_tls_is_told() -> None:
     assert "SSL" in (reached.trouble or "")
 
 
+@pytest.mark.parametrize(
+    ("sink", "trouble"),
+    [
+        ("url: 'json://127.0.0.1:9/hunter2', allow_networks: 127.0.0.0/8", None),
+        ("url: 'json://127.0.0.1:9/hunter2'", "the host of the service leads to 127.0.0.1"),
+        ("url: 'json://nosuch.invalid/hunter2'", "its name cannot be resolved"),
+    ],
+    ids=["allowed", "inside", "unknown"],
+)
+def test_the_host_of_a_service_is_judged_and_its_url_not_shown(sink: str, trouble: str | None) -> None:
+    (reached,) = reach(configured(f"[{{kind: apprise, {sink}}}]"))
+    assert (reached.what, reached.exit_code) == ("apprise apprise", 5)
+    assert (reached.trouble is None) == (trouble is None)
+    assert (reached.trouble or "").startswith(trouble or "")
+    assert "hunter2" not in f"{reached}"
+
+
+def test_a_service_whose_url_names_no_host_is_left_to_the_library() -> None:
+    assert reach(configured("[{kind: apprise, url: 'discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js'}]")) == []
+
+
 def test_a_webhook_that_leads_inside_is_told() -> None:
     with serving(200) as (port, requests):
         (reached,) = reach(configured(f"[{{kind: webhook, url: 'http://127.0.0.1:{port}/'}}]"))
