@@ -23,9 +23,9 @@ def check(
     """Validate a configuration and say what the daemon would do with it; nothing is read, written or sent.
 
     With --connect, the source's file is opened, brokers are asked for metadata, the registry for its subjects, and
-    webhooks for a connection (no alert is posted); the host of a service of apprise is resolved. Exit codes: 0 usable; 2
-    the configuration is not; 4 the source's broker or file or the registry cannot be reached; 5 a sink cannot (4 where
-    both).
+    webhooks for a connection (no alert is posted); the host of a service of apprise is resolved. Exit codes: 0 usable;
+    2 the configuration is not; 4 the source's broker or file or the registry cannot be reached; 5 a sink cannot (4
+    where both).
     """
     from detector.cli.summary import summary  # noqa: PLC0415 - pydantic is slow to import, and `--help` needs none of it
     from detector.config.load import load  # noqa: PLC0415 - as above
