@@ -23,8 +23,8 @@ from detector.models.absence_state import Absent, State, transition
 from detector.models.awaiting import Waits, meet
 from detector.models.bank import Bank
 from detector.models.incident_state import Place
-from detector.models.incidents import Seen
 from detector.models.progress import Transition
+from detector.models.seen import Seen
 from detector.models.slots import Slots
 from detector.types import Bool, Phase, Reason
 

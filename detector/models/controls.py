@@ -11,8 +11,8 @@ import numpy as np
 from detector.config.detection import Detection
 from detector.features.transforms import Transforms
 from detector.models.budget import Running
+from detector.models.incident_rules import Rules
 from detector.models.incident_state import without_shares
-from detector.models.incidents import Rules
 from detector.models.parts import Parts
 from detector.models.shape import STACK, form, rules_of, shape_of
 from detector.models.versions import version_for

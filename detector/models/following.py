@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from detector.features.grouping import Grouped
-from detector.models.incidents import Seen
 from detector.models.notable import Turned
 from detector.models.parts import Parts
 from detector.models.progress import UNSCORED, Anomaly, Tally, Transition
 from detector.models.scored import Scored
+from detector.models.seen import Seen
 from detector.models.slots import NOWHERE
 from detector.models.stacking import Turn
 from detector.types import Bool, Float64, Phase, Rows

@@ -13,117 +13,30 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import geometric_mean
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from detector.config.detection import Detection
 from detector.models import region
 from detector.models.bank import Bank
 from detector.models.became import Became, Made
 from detector.models.copying import Copying
-from detector.models.incident_state import Ending, Facts, Place, shares_of, transition
-from detector.models.progress import Anomaly, Transition
+from detector.models.incident_rules import Rules
+from detector.models.incident_state import Ending, Facts, shares_of, transition
+from detector.models.progress import Transition
 from detector.models.region import Region
+from detector.models.seen import Seen
 from detector.models.slots import Slots
-from detector.types import Bool, Float32, Float64, Int64, Phase, Position, Reason
+from detector.types import Bool, Int64, Phase, Reason
 
 BELOW_OPEN_AFTER = "below_open_after"
 WITHIN_INCIDENT = "within_incident"
 SUPPRESSED = (BELOW_OPEN_AFTER, WITHIN_INCIDENT)
 """Why an anomalous row gives no message of its own."""
 
-
-_ALONE = 1.0
-"""Anomalous rows of an incident that may be one event by chance ..."""
-_CLUSTER = 2.0
-"""... times the half-life where scores are smoothed: one such event lifts so many of them."""
 _DENSE = 10.0
 """An incident in which anomalous rows are so many times as frequent as the rate asked for is no chance."""
-
-
-class Rules(NamedTuple):
-    """Opens at n of the last m rows; rates as multiples of the threshold's; times in seconds of event time.
-
-    An incident of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see `follow`.
-    """
-
-    n: int
-    m: int
-    lower: float
-    critical: float
-    repeat_interval: float
-    quiet_rows: float
-    quiet_time: float
-    silence: float
-    fault_count: float
-    fault_time: float
-
-    @classmethod
-    def of(cls, detection: Detection) -> Rules:
-        """Take them from a configuration."""
-        incidents, smoothing = detection.incidents, detection.model.smoothing
-        return cls(
-            incidents.open_after.rows,
-            incidents.open_after.of,
-            10.0**incidents.resolve_below,
-            10.0**-detection.alerting.critical_decades,
-            incidents.repeat_interval,
-            incidents.resolve_after.rows or math.inf,
-            incidents.resolve_after.time or math.inf,
-            incidents.no_data_after or math.inf,
-            _CLUSTER * geometric_mean(smoothing) if smoothing else _ALONE,
-            detection.model.promote_after,
-        )
-
-
-class Seen(NamedTuple):
-    """New rows of a turn, in log order.
-
-    slots            int64   [n]
-    offsets, rows    int64, int32 [n]  their positions
-    times            float64 [n]  event times of the rows, and `partition_times` the partition's behind each
-    rates            float64 [n]
-    judged           bool    [n]  whether the row is scored, and by a model that knows enough
-    flagged          bool    [n]  whether it is at or beyond the threshold, and may alert
-    grave            bool    [n]  whether it is so far out that its incident is critical
-    parts            float32 [n, D]  features' parts of the squared distance
-    values           float32 [n, D]  the rows themselves, and `distances` [n] theirs, each by itself
-    rate             the threshold; `least_rate` is the least that the reference supports
-    describe         tells all about row i
-    labels           tells the labels of a row by its position; None where none are configured
-    """
-
-    slots: Int64
-    offsets: Int64
-    rows: NDArray[np.int32]
-    times: Float64
-    partition_times: Float64
-    rates: Float64
-    judged: Bool
-    flagged: Bool
-    grave: Bool
-    parts: Float32
-    values: Float32
-    distances: Float32
-    rate: float
-    least_rate: float
-    describe: Callable[[int], Anomaly]
-    labels: Callable[[int, int], dict[str, str]] | None = None
-
-    def place(self, i: int) -> Place:
-        """Return where row i stands."""
-        position = Position(int(self.offsets[i]), int(self.rows[i]))
-        return Place(position, float(self.times[i]), float(self.partition_times[i]))
-
-    @property
-    def first(self) -> Place:
-        """Where the first row stands, at the partition's event time: by it is told what is not its entity's own."""
-        return self.place(0)._replace(time=float(self.partition_times[0]))
 
 
 class Incidents:

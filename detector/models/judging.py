@@ -19,7 +19,7 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import FAR, bounded, common, exceeded, followed, scaled
 from detector.models.filtering import Filters, filtered
-from detector.models.incidents import Rules
+from detector.models.incident_rules import Rules
 from detector.models.known import Known
 from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores

@@ -19,7 +19,8 @@ from detector.models.blocks import Block
 from detector.models.budget import Budget, Running
 from detector.models.census import Census, Counted
 from detector.models.copying import Copying
-from detector.models.incidents import Incidents, Rules
+from detector.models.incident_rules import Rules
+from detector.models.incidents import Incidents
 from detector.models.judging import Judging, smoothing_of
 from detector.models.known import Known
 from detector.models.learning import Learning

@@ -15,8 +15,8 @@ from detector.features.grouping import Grouped
 from detector.models.absence import DEADLINE_BYTES, Absences
 from detector.models.absence_state import LISTED, State
 from detector.models.bank import Bank
-from detector.models.incidents import Seen
 from detector.models.progress import Anomaly, Transition
+from detector.models.seen import Seen
 from detector.models.shape import Shape
 from detector.models.slots import Slots
 from detector.types import Phase, Reason

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from detector.models.bank import Bank
 from detector.models.copying import Copying
+from detector.models.incident_rules import Rules
 from detector.models.incident_state import Ending, without_shares
-from detector.models.incidents import BELOW_OPEN_AFTER, WITHIN_INCIDENT, Incidents, Rules, Seen
+from detector.models.incidents import BELOW_OPEN_AFTER, WITHIN_INCIDENT, Incidents
 from detector.models.progress import Anomaly, Transition
+from detector.models.seen import Seen
 from detector.models.shape import Shape
 from detector.models.slots import Slots
 from detector.types import Float64, Phase, Position, Reason, Severity
