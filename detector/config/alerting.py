@@ -49,7 +49,8 @@ class Alerting(Section):
 
     budget: Budget | None = Budget()
     """How many incidents may open: `5/day`, `1/week per entity`, or {incidents:, per:, of:}. From it, and from how many
-    events there are, follows the rate."""
+    events there are, follows the rate; where more open, it falls, to a tenth at least; a new partition begins
+    there."""
     false_alarm_rate: Annotated[float, Field(ge=1e-6, le=1e-1), NUMBER] | None = None
     """Instead of a budget: the share of normal events that may be flagged; an event is anomalous from score -log10 of
     it."""
