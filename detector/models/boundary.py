@@ -29,7 +29,7 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     model.judging.learn(block, scored, able, learned, model.faulty)
     model.judging.over(block.slots[model.over])
     model.faulty = model.over = np.zeros(0, np.bool_)
-    model.budget.learn(int(block.usable.sum()), block.time)
+    model.budget.learn(int(block.usable.sum()), block.time, supported=model.reference.least_rate)
     model.judging.rate = model.budget.rate
     if gated.any():
         model.quarantine.add(block.slots[gated], block.rows[gated], block.time)

@@ -125,8 +125,12 @@ class Budget:
             entities=before.entities + entities,
         )
 
-    def learn(self, rows: int, time: float) -> None:
-        """Follow a complete block of so many scored rows, at the partition's event time, and set the rate anew."""
+    def learn(self, rows: int, time: float, *, supported: float) -> None:
+        """Follow a complete block of so many scored rows, at the partition's event time, and set the rate anew.
+
+        `supported` is the least rate that the reference supports. Want of trust does not go below it, or nothing at all
+        would alert in the first hours, however far out.
+        """
         before = self.running
         passed = 0.0 if before.time is None else max(time - before.time, 0.0)
         kept = 2.0 ** (-passed / _HALF_LIFE)
@@ -143,7 +147,8 @@ class Budget:
         asked = self.asked
         if asked is not None:
             trust = self._trusted(before, asked * passed / DAY)
-            rate = min(max(trust * self._wanted(asked), LEAST_RATE), MOST_RATE)
+            wanted = self._wanted(asked)
+            rate = min(max(trust * wanted, min(wanted, supported), LEAST_RATE), MOST_RATE)
             self.running = msgspec.structs.replace(self.running, trust=trust, rate=rate)
 
     @staticmethod

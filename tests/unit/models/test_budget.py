@@ -18,11 +18,11 @@ def budget(words: str = "5/day", running: Running | None = None) -> Budget:
 def watched(made: Budget, days: float, *, rows: int, exceedances: int = 0, incidents: int = 0) -> Budget:
     """Let so many days pass in blocks of ten minutes, with so many rows, exceedances and incidents each day."""
     start, blocks = made.running.time or 0.0, round(days * 144)
-    made.learn(0, start)
+    made.learn(0, start, supported=0.0)
     for block in range(1, blocks + 1):
         if block % 144 == 0:
             made.saw(exceedances=exceedances, incidents=incidents)
-        made.learn(rows // 144, start + 600.0 * block)
+        made.learn(rows // 144, start + 600.0 * block, supported=0.0)
     return made
 
 
@@ -50,10 +50,18 @@ def test_a_new_partition_is_trusted_a_tenth_and_earns_the_rest_by_incidents_that
     assert watched(made, 2, rows=144_000).rate == pytest.approx(5 / 144_000)
 
 
+def test_want_of_trust_does_not_go_below_what_the_reference_supports() -> None:
+    made = watched(budget(running=Running()), 0.1, rows=144_000)
+    made.learn(1000, made.running.time or 0.0, supported=2e-5)
+    assert made.rate == 2e-5
+    made.learn(1000, made.running.time or 0.0, supported=1e-3)
+    assert made.rate == pytest.approx(5 / 144_000, rel=0.2)
+
+
 def test_more_incidents_than_were_asked_for_lower_the_rate_to_a_tenth_at_least() -> None:
     made = watched(budget(), 1, rows=144_000)
     made.saw(exceedances=3, incidents=3)
-    made.learn(1000, made.running.time or 0.0)
+    made.learn(1000, made.running.time or 0.0, supported=0.0)
     assert made.rate == pytest.approx(math.exp(-0.6) * 5 / 144_000, rel=0.05)
     watched(made, 3, rows=144_000, exceedances=40, incidents=40)
     assert made.rate == pytest.approx(0.1 * 5 / 144_000, rel=0.05)
@@ -69,7 +77,7 @@ def test_what_is_asked_for_is_what_comes_though_the_tail_were_wrong(words: str, 
         told = int(rng.poisson(off * made.running.trust * asked * days / blocks))
         came += told if block >= blocks // 5 else 0
         made.saw(exceedances=told, incidents=told)
-        made.learn(1000, days * 86400.0 * block / blocks)
+        made.learn(1000, days * 86400.0 * block / blocks, supported=0.0)
     assert 0.6 < came / (asked * days * 0.8) < 1.3
 
 
