@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from detector.cli.options import DEFAULT_CONFIG, ConfigFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from detector.cli.top_view import Seen
 
@@ -39,15 +42,32 @@ def top(
             time.monotonic(), [each.result for each in asked("status", store=store, config=config, seconds=timeout)]
         )
 
+    with contextlib.suppress(KeyboardInterrupt), _interrupted() as interrupted:
+        _watch(_looks(look, interval, count, interrupted))
+
+
+@contextlib.contextmanager
+def _interrupted() -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether there was a Ctrl-C: Python drops the KeyboardInterrupt that comes in a destructor."""
+    came = False
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        _watch(_looks(look, interval, count))
-    except KeyboardInterrupt:
-        return
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
-def _looks(look: Callable[[], Seen], interval: float, count: int | None) -> Iterator[Seen]:
+def _looks(
+    look: Callable[[], Seen], interval: float, count: int | None, interrupted: Callable[[], bool]
+) -> Iterator[Seen]:
     number = 0
-    while True:
+    while not interrupted():
         yield look()
         number += 1
         if number == count:
