@@ -9,10 +9,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from detector.notification.fleet import Fleet
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from detector.notification.fleet import Fleet
     from detector.notification.labels import Labels
     from detector.notification.muting import Muted, Muting
     from detector.notification.routes import Route
@@ -41,7 +44,8 @@ class Group:
         """Take a group over from the file: what it says lay ahead counts as now, as the clock was turned back since."""
         made = now - max(wall - row.made, 0.0)
         told = None if row.told is None else now - max(wall - row.told, 0.0)
-        return cls(row, route, made, told, row.messages)
+        fleet = None if row.fleet is None else msgspec.json.decode(row.fleet, type=Fleet)
+        return cls(row, route, made, told, row.messages, fleet=fleet)
 
     @property
     def earliest(self) -> float:

@@ -126,16 +126,14 @@ class Telling:
         sink = group.row.sink
         with self._connection.writing() as sqlite:
             outbox.add(sqlite, [OutboxEntry(identity, sink, KIND, body)], wall)
-            groups.tell(sqlite, group.row.number, members.firing, [i.id for i in members.over], wall)
+            gone, kept = [i.id for i in members.over], None if fleet is None else msgspec.json.encode(fleet)
+            groups.tell(sqlite, group.row.number, members.firing, gone, wall, fleet=kept)
             fates.write_all(sqlite, (Fate(i.id, sink, i.sequence, What.TOLD, identity, wall) for i in everything))
         group.fleet = fleet
         self._observer.notified(sink, "repeat" if repeat else "firing" if members.firing else "resolved")
 
     def _fleet(self, sqlite: sqlite3.Connection, group: Group, members: Members) -> tuple[Fleet | None, Fleet | None]:
-        """Return the fleet as it is now, and the one that the group told of where it is over: each None where not.
-
-        What was told of a fleet to a group that is not its own is known to this worker only.
-        """
+        """Return the fleet as it is now, and the one that the group told of where it is over: each None where not."""
         labels = group.row.labels
         if not (labels.keys() <= {"topic"} or "fleet" in labels):
             return None, None

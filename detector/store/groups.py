@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class GroupRow(NamedTuple):
-    """A group. `route` is its route's key; `made` and `told` are epoch seconds; `messages` so many were told."""
+    """A group. `route` is its route's key; `made` and `told` are epoch seconds; `messages` so many were told.
+
+    `fleet` is the fleet that it was last told of, as JSON; None where of none, or that it is over.
+    """
 
     number: int
     sink: str
@@ -26,6 +29,7 @@ class GroupRow(NamedTuple):
     made: float
     told: float | None
     messages: int
+    fleet: bytes | None
 
 
 class Told(NamedTuple):
@@ -94,16 +98,24 @@ def members(sqlite: sqlite3.Connection, file: Path, number: int) -> Iterator[tup
         yield incident, told[incident.id]
 
 
-def tell(
-    sqlite: sqlite3.Connection, number: int, open_ones: Iterable[KnownIncident], over: Iterable[str], now: float
+def tell(  # noqa: PLR0913 - what a message was of
+    sqlite: sqlite3.Connection,
+    number: int,
+    open_ones: Iterable[KnownIncident],
+    over: Iterable[str],
+    now: float,
+    *,
+    fleet: bytes | None,
 ) -> None:
-    """Write that a group was told: of incidents as they are now, and, for the last time, of those that are over."""
+    """Write that a group was told: of incidents as they are now, a last time of those that are over, of a fleet."""
     sqlite.executemany(
         "UPDATE member SET sequence = ?, severity = ? WHERE grouping = ? AND incident = ?",
         ((i.sequence, i.severity.value, number, i.id) for i in open_ones),
     )
     leave(sqlite, number, over)
-    sqlite.execute("UPDATE grouping SET told = ?, messages = messages + 1 WHERE number = ?", (now, number))
+    sqlite.execute(
+        "UPDATE grouping SET told = ?, messages = messages + 1, fleet = ? WHERE number = ?", (now, fleet, number)
+    )
 
 
 def leave(sqlite: sqlite3.Connection, number: int, gone: Iterable[str]) -> None:
@@ -113,7 +125,7 @@ def leave(sqlite: sqlite3.Connection, number: int, gone: Iterable[str]) -> None:
 
 def _read(sqlite: sqlite3.Connection, where: str, parameters: tuple[object, ...]) -> Iterator[GroupRow]:
     found = sqlite.execute(
-        f"SELECT number, sink, route, labels, made, told, messages FROM grouping {where}",  # noqa: S608 - constants
+        f"SELECT number, sink, route, labels, made, told, messages, fleet FROM grouping {where}",  # noqa: S608 - constants
         parameters,
     )
     for number, sink, route, labels, *rest in found:

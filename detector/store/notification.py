@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from detector.types import Attempt, QueuedEntry
 
-FORMAT = 1
+FORMAT = 2
 """Version of the tables; a file with a greater one is refused."""
 
 APPLICATION = 0x6465746E
@@ -73,6 +73,7 @@ CREATE TABLE grouping (
     sink TEXT NOT NULL, route TEXT NOT NULL, labels TEXT NOT NULL,  -- the route's matchers; JSON object
     made REAL NOT NULL, told REAL,                                  -- when it began; when last a message was written
     messages INTEGER NOT NULL DEFAULT 0,
+    fleet BLOB,  -- JSON: the one that was told of while any of its incidents was open
     UNIQUE (sink, route, labels)
 );
 CREATE TABLE member (

@@ -104,17 +104,29 @@ def test_a_fleet_goes_on_with_the_next_worker(new_scene: NewScene) -> None:
     assert over["fleet_over"]["id"] == before["fleet"]["id"]
 
 
-def test_what_is_left_when_a_fleet_is_over_is_told_by_itself_and_that_it_is_over_once(new_scene: NewScene) -> None:
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_what_is_left_when_a_fleet_is_over_is_told_by_itself_and_that_it_is_over_once(
+    new_scene: NewScene, *, taken_over: bool
+) -> None:
+    """Whether the same worker tells it or another one, which has the fleet from the file."""
+
+    def next_worker() -> None:
+        if taken_over:
+            scene.close()
+            scene.open()
+
     scene = new_scene(notification={"fleet": {"share": 0.5, "least": 3}})
     scene.outward.know({PARTITION: 6})
     scene.raise_(*(alert(f"e{n}") for n in range(4)))
     scene.turn(5)
     (begun,) = scene.got()
+    next_worker()
     scene.raise_(*(alert(f"e{n}", 2, "resolve") for n in range(3)))
     scene.turn(60)
     (left,) = scene.got()
     assert (left["status"], left["fleet"], left["fleet_over"]) == ("firing", None, begun["fleet"])
     assert left["summary"] == "fleet orders is over: 1 incident open: e3; 3 incidents over: e0, e1, e2"
+    next_worker()
     scene.raise_(alert("e3", 2, "resolve"))
     scene.turn(60)
     (last,) = scene.got()
