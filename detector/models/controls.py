@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from detector.features.transforms import Transforms
 from detector.models.budget import Running
 from detector.models.incident_rules import Rules
 from detector.models.incident_state import without_shares
-from detector.models.parts import Parts
 from detector.models.shape import STACK, form, rules_of, shape_of
 from detector.models.versions import version_for
 from detector.types import ControlKind, ControlRecord, Reason
+
+if TYPE_CHECKING:
+    from detector.models.parts import Parts
 
 
 class Controls:

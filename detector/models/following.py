@@ -29,7 +29,7 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     tally.smoothed[here] = scored.seen.distance[new]
     if not len(rates):
         return
-    rate, alerting = model.budget.rate, model.detection.alerting
+    rate = model.budget.rate
     placed = slots != NOWHERE
     by_slot = Grouped.of(slots[placed], rows.times[here][placed])
     since = model.judging.drifting(turn, scored, rows.times[here], by_slot)
@@ -47,7 +47,8 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
 
     tally.rarest(rates, describe)
     judged = scored.warm[new] & (rates <= 1.0)
-    flagged = judged & (rates <= rate) & (model.reference.total >= alerting.warm_up)
+    ready = model.reference.total >= model.detection.alerting.warm_up
+    flagged = judged & (rates <= rate) & ready
     critical = model.incidents.rules.critical * rate
     # A rate so small may be beyond what the reference supports: then its tail, as it goes on, tells the gravest.
     grave = judged & ((rates <= critical) | (scored.at.values[new] >= model.reference.extrapolated(critical)))
@@ -75,7 +76,6 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     back = model.absences.follow(seen, placed, by_slot)
     model.bank.last_seen[slots[placed]] = seen.partition_times[placed]
     transitions, faulty, made = model.incidents.follow(seen)
-    ready = model.reference.total >= alerting.warm_up
     model.notable.saw(
         Turned(
             turn,

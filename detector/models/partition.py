@@ -10,43 +10,27 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from detector.config.detection import Detection
 from detector.models import saving
 from detector.models.blocks import Cut, cuts, event_times
 from detector.models.boundary import complete
-from detector.models.controls import Controls
 from detector.models.following import follow
 from detector.models.incoming import Incoming
 from detector.models.parts import Parts
 from detector.models.planning import plan
-from detector.models.program import Program, Stack
+from detector.models.program import Stack
 from detector.models.progress import Progress, Tally
 from detector.models.scored import Scored
 from detector.models.slots import NOWHERE
 from detector.models.stacking import Turn, assemble
-from detector.models.window import WindowLimits
-from detector.types import NO_ROWS, ControlRecord, Float64, Partition, Rows
+from detector.types import NO_ROWS, ControlRecord, Float64, Rows
 
 
 class PartitionModel(Parts):
     """Advances what a partition's model is made of, by rows and control records in log order."""
-
-    def __init__(  # noqa: PLR0913 - what a model is made of
-        self,
-        partition: Partition,
-        detection: Detection,
-        *,
-        programs: Callable[[Detection], Program],
-        load: Callable[[Sequence[str]], dict[str, bytes]],
-        window: WindowLimits | None = None,
-        keep_events: int = 0,
-    ) -> None:
-        super().__init__(partition, detection, programs=programs, load=load, window=window, keep_events=keep_events)
-        self._controls = Controls()
 
     def restore(
         self, header: bytes, entities: Iterable[tuple[str, float]], heads: Iterable[tuple[str, bytes]] = ()
@@ -63,7 +47,7 @@ class PartitionModel(Parts):
 
     def control(self, controls: Iterable[ControlRecord]) -> None:
         """Add durable control records, in order; each takes effect at the start of its block."""
-        self._controls.add(controls)
+        self.controls.add(controls)
 
     def evict(self, before: float) -> int:
         """Drop from memory the slots last seen before then (event time) that the store has; returns how many.
@@ -76,7 +60,7 @@ class PartitionModel(Parts):
     @property
     def waiting(self) -> Sequence[ControlRecord]:
         """Control records that are still to take effect, in order."""
-        return self._controls.waiting
+        return self.controls.waiting
 
     def advance(self, rows: Rows) -> Progress:
         """Score and learn rows in log order.
@@ -88,8 +72,8 @@ class PartitionModel(Parts):
         tally = Tally(incoming.values)
         pieces = deque(self._cuts(times))
         taken = 0
-        while pieces and not self._controls.apply(self):
-            turns = plan(self, pieces, incoming, times, self._controls.until_next(self.open.number))
+        while pieces and not self.controls.apply(self):
+            turns = plan(self, pieces, incoming, times, self.controls.until_next(self.open.number))
             taken = turns[-1].end
             self._run(turns, rows, times, tally)
             if taken:

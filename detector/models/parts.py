@@ -18,6 +18,7 @@ from detector.models.beside import Beside
 from detector.models.blocks import Block
 from detector.models.budget import Budget, Running
 from detector.models.census import Census, Counted
+from detector.models.controls import Controls
 from detector.models.copying import Copying
 from detector.models.incident_rules import Rules
 from detector.models.incidents import Incidents
@@ -43,7 +44,7 @@ class Parts:
     `programs` gives the compiled program of a detection configuration; `load` the states of evicted entities.
 
     model_version  counts the models of this partition from 1: a cold start makes a new one
-    applied        control records that have taken effect
+    controls       control records that are still to take effect, and `applied` how many have
     time           the partition's event time, epoch seconds; -inf before the first row
     born           what it was when this version of the model began
     changes        what upkeep did to its slots so far: `reseeds` and `promotions`
@@ -91,6 +92,7 @@ class Parts:
         self.programs = programs
         self.load = load
         self.window = window
+        self.controls = Controls()
         self.applied = 0
         self.model_version = 1
         self.time = -math.inf
