@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from detector.alerts.messages import event_labels
 from detector.alerts.words import observed_in_words, one_line
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def labels(alert: Document) -> dict[str, str]:
     """
     whose = {"partition": str(alert["partition"])} if alert["entity"] is None else {"entity": alert["entity"]}
     own = {"alertname": ALERTNAMES[alert["kind"]], "topic": alert["topic"], **whose, "severity": alert["severity"]}
-    return {name: value for name, value in alert.get("labels", {}).items() if value} | own
+    return event_labels(alert) | own
 
 
 def notes(alert: Document) -> dict[str, str]:

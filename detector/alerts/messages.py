@@ -52,11 +52,14 @@ def firing(alert: Document) -> bool:
     return bool(alert["phase"] != "resolve")
 
 
+def event_labels(alert: Document) -> dict[str, str]:
+    """Return the labels of an alert that its event has a value of; none of one from before there were any."""
+    return {name: value for name, value in alert.get("labels", {}).items() if value}
+
+
 def _of_one(id_: str, alert: Document) -> Message:
     whose = {} if alert["entity"] is None else {"entity": alert["entity"]}
-    labels = (
-        {name: value for name, value in alert.get("labels", {}).items() if value} | {"topic": alert["topic"]} | whose
-    )
+    labels = event_labels(alert) | {"topic": alert["topic"]} | whose
     return Message(id_, firing(alert), alert["severity"], alert["summary"], labels, [alert], document=alert)
 
 

@@ -101,9 +101,7 @@ def retry(  # noqa: PLR0913 - the options of a command
     Name messages, or a sink. A running daemon begins immediately; a stopped one does when it starts.
     """
     payload = {"ids": ids, "sink": sink, "state": state}
-    path = folder(store, config)
-    _expect_known(None if ids else sink, path, None if store is not None else config)
-    count = _changed("retry", payload, path, timeout)
+    count = _changed("retry", payload, store, config, timeout)
     _show_count(count, "will be tried again", as_json=as_json)
 
 
@@ -123,9 +121,7 @@ def drop(  # noqa: PLR0913 - the options of a command
     Name messages, or a sink. One that is on its way to its receiver at this moment may still arrive.
     """
     payload = {"ids": ids, "sink": sink, "state": state}
-    path = folder(store, config)
-    _expect_known(None if ids else sink, path, None if store is not None else config)
-    count = _changed("drop", payload, path, timeout)
+    count = _changed("drop", payload, store, config, timeout)
     _show_count(count, "dropped", as_json=as_json)
 
 
@@ -148,12 +144,14 @@ def _show_count(count: int, what: str, *, as_json: bool) -> None:
     show({"messages": count}, [f"{count:,} message{'' if count == 1 else 's'} {what}"], as_json=as_json)
 
 
-def _changed(what: str, payload: dict[str, Any], path: Path, seconds: float) -> int:
+def _changed(what: str, payload: dict[str, Any], store: Path | None, config: Path, seconds: float) -> int:
     """Ask the running daemons; where none runs, do it here. Returns how many messages it was done to."""
     from detector import outbox_commands  # noqa: PLC0415 - `--help` needs no store
     from detector.errors import CommandError  # noqa: PLC0415 - as above
     from detector.store.waiting import missing  # noqa: PLC0415 - as above
 
+    path = folder(store, config)
+    _expect_known(None if payload["ids"] else payload["sink"], path, None if store is not None else config)
     choice = outbox_commands.chosen(payload)
     if unknown := missing(path, choice):
         message = (
