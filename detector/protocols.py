@@ -133,8 +133,8 @@ class PartitionStore(Outbox, Protocol):
     """One partition's state on disk, held under a lock until `close`.
 
     Called from three threads: reads and `add_control` on the main thread; `write_slots`, `commit_checkpoint` and
-    `commit_alerts` on the writer's; the outbox calls on the delivery thread. Every writing call is durable when it
-    returns and raises StoreFullError where there is no room.
+    `commit_alerts` on the writer's; the outbox calls on the delivery thread. Every writing call but `write_slots` is
+    durable when it returns, and each raises StoreFullError where there is no room.
     """
 
     @property
@@ -174,8 +174,8 @@ class PartitionStore(Outbox, Protocol):
     def write_slots(self, slots: Iterable[SlotState]) -> int:
         """Stage changed slots for the next `commit_checkpoint`; returns bytes written.
 
-        Staged slots are invisible to reads, and gone after a crash, until `commit_checkpoint`. One call is one short
-        transaction, so that alert commits fit in between.
+        Staged slots are invisible to reads, and gone after a crash, until `commit_checkpoint`, which makes them durable
+        too. One call is one short transaction, so that alert commits fit in between.
         """
 
     def commit_checkpoint(

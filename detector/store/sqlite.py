@@ -206,9 +206,9 @@ class SqlitePartition:
     # --- writer's thread
 
     def write_slots(self, slots: Iterable[SlotState]) -> int:
-        """Stage changed slots; returns bytes written. One short transaction."""
+        """Stage changed slots; returns bytes written. One short transaction, durable with the checkpoint at the latest."""
         head = replace(self._head, staging=1)
-        with self._writer.writing() as sqlite:
+        with self._writer.staging() as sqlite:
             if head != self._head:
                 schema.write_head(sqlite, head)
             written = self._ids.stage(sqlite, slots, head.generation + 1)

@@ -117,6 +117,17 @@ def test_every_commit_reaches_the_disk(store: SqliteStore, partition: Partition)
     opened.close()
 
 
+def test_what_is_staged_is_not_synced_by_itself_but_what_follows_is(store: SqliteStore, partition: Partition) -> None:
+    opened = store.open(partition)
+    with opened._writer.staging() as sqlite:
+        assert sqlite.execute("PRAGMA synchronous").fetchone() == (1,)
+    with pytest.raises(ZeroDivisionError), opened._writer.staging():
+        1 / 0  # noqa: B018 - whatever goes wrong
+    with opened._writer.writing() as sqlite:
+        assert sqlite.execute("PRAGMA synchronous").fetchone() == (2,)
+    opened.close()
+
+
 # --- damaged and newer
 
 
