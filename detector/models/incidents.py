@@ -164,7 +164,8 @@ class Incidents:
         if not history:
             self._bank.end_incidents(np.array([slot]))
             return None
-        state = self._bank.incidents.held[self._bank.begin_incident(slot)]
+        place = self._bank.begin_incident(slot)  # which may make room for it, in an array of another length
+        state = self._bank.incidents.held[place]
         state["history"] = history
         if not flagged:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,11 +40,11 @@ RULES = Rules(
 )
 
 
-def started(rules: Rules = RULES) -> Incidents:
-    """Return the incidents of three slots, one a host, all seen at time 0."""
+def started(rules: Rules = RULES, hosts: Sequence[str] = HOSTS) -> Incidents:
+    """Return the incidents of three slots or so, one a host, all seen at time 0."""
     bank = Bank(Shape(features=2, centroids=1, rows=16, keyed=True), seed_rows=8)
-    slots = Slots(bank, 10, lambda _: {})
-    slots.find(HOSTS)
+    slots = Slots(bank, len(hosts), lambda _: {})
+    slots.find(hosts)
     bank.last_seen[:] = 0.0
     return Incidents(bank, slots, Copying(bank, slots), rules)
 
@@ -208,6 +209,15 @@ def test_rows_that_are_not_judged_change_nothing() -> None:
     assert [t.phase for t in told] == [Phase.OPEN]
     assert not faulty.any()
     assert told[0].severity is Severity.WARNING
+
+
+def test_as_many_incidents_open_at_once_as_there_are_hosts() -> None:
+    hosts = [f"host-{number:02d}" for number in range(100)]
+    incidents = started(hosts=hosts)
+    told, _, _ = incidents.follow(seen(list(range(100)), [1e-3] * 100, [0.0] * 100))
+    assert sorted(each.entity for each in told) == hosts == incidents.entities()
+    incidents.end(range(100), Reason.FORGOTTEN)
+    assert [ending.facts.count for ending in incidents.ending] == [1] * 100
 
 
 def test_hosts_that_stopped_resolve_at_the_next_block_in_the_order_in_which_they_opened() -> None:
