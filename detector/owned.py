@@ -128,9 +128,10 @@ class Owned:
 
     def decode(self, records: Sequence[Record]) -> DecodedPortion:
         """Decode the first of some records with the configuration in force, without the rows before `position`."""
-        if self._decoded_for != self.model.detection:
-            self._decoded_for = self.model.detection
-            self._decoder = self._decoders(self._decoded_for)
+        detection = self.model.detection
+        if self._decoded_for is not detection and self._decoded_for != detection:  # it is long to compare
+            self._decoder = self._decoders(detection)
+        self._decoded_for = detection
         part = records[: self._portion]
         decoded = self._decoder.decode(part)
         self._portion = max(1, PORTION * len(part) // max(len(decoded.rows), len(part)))

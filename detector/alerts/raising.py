@@ -27,6 +27,8 @@ class Raising:
     ) -> list[OutboxEntry]:
         """Return the outbox entries of the transitions that lie at or behind `through`, where alerts are complete."""
         entries: list[OutboxEntry] = []
+        if not transitions:
+            return entries
         units = {feature.name: feature.unit for feature in model_features(detection.events)}
         for transition in transitions:
             if transition.position < through:

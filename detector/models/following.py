@@ -33,13 +33,14 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     placed = slots != NOWHERE
     by_slot = Grouped.of(slots[placed], rows.times[here][placed])
     since = model.judging.drifting(turn, scored, rows.times[here], by_slot)
+    observed = tally.observed  # as the tally keeps `describe`, which must not keep the tally: a cycle at each call
 
     def describe(i: int) -> Anomaly:
         return scored.anomaly(
             before + i,
             turn.start + i,
             since=float(since[i]),
-            observed=tally.observed[turn.start + i],
+            observed=observed[turn.start + i],
             threshold=model.budget.threshold,
             version=model.model_version,
             block=turn.block.number,

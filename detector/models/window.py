@@ -106,7 +106,10 @@ class Window:
 
 
 class Reservoir:
-    """The rows with the largest keys: `per_entity` of each entity, and in all half of `most`, which fit in memory."""
+    """The rows with the largest keys: `per_entity` of each entity, and in all half of `most`, which fit in memory.
+
+    What cannot be among them any more is not taken in: after a while that is nearly everything, and room is rarely made.
+    """
 
     def __init__(self, features: int, per_entity: int, most: int) -> None:
         self._per_entity = per_entity
@@ -116,27 +119,33 @@ class Reservoir:
         self._rows = np.zeros((0, features), np.float32)
         self._times = np.zeros(0)
         self._keys = np.zeros(0)
+        self._least = -math.inf  # a key that so many rows of all reach as there is room for, and
+        self._least_of = np.zeros(0)  # of each entity, one that so many of its own do
 
     def __len__(self) -> int:
         return self._held
 
     def add(self, entities: Int64, rows: Float32, times: Float64, keys: Float64) -> None:
         """Add rows [n, D] of entities [n], by their keys [n]; what finds no room in time leaves."""
-        start = 0
-        while start < len(rows):
+        short = int(entities.max(initial=-1)) + 1 - len(self._least_of)
+        if short > 0:
+            self._least_of = np.concatenate([self._least_of, np.full(max(short, _FIRST_CAPACITY), -math.inf)])
+        come = np.flatnonzero(keys >= np.maximum(self._least, self._least_of[entities]))
+        while len(come):
             if self._held == len(self._rows):
                 self._make_room()
-            end = min(len(rows), start + len(self._rows) - self._held)
-            at = slice(self._held, self._held + end - start)
-            self._entities[at], self._rows[at] = entities[start:end], rows[start:end]
-            self._times[at], self._keys[at] = times[start:end], keys[start:end]
-            self._held, start = at.stop, end
+            now, come = np.split(come, [len(self._rows) - self._held])
+            at = slice(self._held, self._held + len(now))
+            self._entities[at], self._rows[at] = entities[now], rows[now]
+            self._times[at], self._keys[at] = times[now], keys[now]
+            self._held = at.stop
 
     def samples(self) -> dict[int, Sample]:
         """Return the rows of each entity, the largest keys first."""
-        kept = self._best()
-        if not len(kept):
+        best = self._best()
+        if not len(best):
             return {}
+        kept = best[np.lexsort((-self._keys[best], self._entities[best]))]
         entities, starts = np.unique(self._entities[kept], return_index=True)
         parts = np.split(kept, starts[1:])
         return {
@@ -145,18 +154,30 @@ class Reservoir:
         }
 
     def _best(self) -> Int64:
-        """Return which rows stay, ordered by entity and then by falling key."""
-        order = np.lexsort((-self._keys[: self._held], self._entities[: self._held]))
-        entities = self._entities[order]
-        rank = np.arange(len(order)) - np.searchsorted(entities, entities)
-        best: Int64 = order[rank < self._per_entity]
+        """Return which rows stay, in no order."""
+        keys, entities = self._keys[: self._held], self._entities[: self._held]
+        crowded = np.bincount(entities)[entities] > self._per_entity
+        best = np.flatnonzero(~crowded)
+        if len(best) < self._held:
+            best = np.concatenate([best, self._best_of_each(np.flatnonzero(crowded))])
         if len(best) > (most := max(1, self._most // 2)):
-            least = np.partition(self._keys[best], -most)[-most]
-            best = best[self._keys[best] >= least]
+            self._least = float(np.partition(keys[best], -most)[-most])
+            best = best[keys[best] >= self._least]
+        return best
+
+    def _best_of_each(self, rows: Int64) -> Int64:
+        """Return those of the rows [n] that stay, of entities that have too many."""
+        rows = rows[np.argsort(-self._keys[rows])]
+        rows = rows[np.argsort(self._entities[rows], kind="stable")]
+        entities = self._entities[rows]
+        rank = np.arange(len(rows)) - np.searchsorted(entities, entities)
+        last = rank == self._per_entity - 1
+        self._least_of[entities[last]] = self._keys[rows[last]]
+        best: Int64 = rows[rank < self._per_entity]
         return best
 
     def _make_room(self) -> None:
-        best = self._best()
+        best = np.sort(self._best())  # in their order in memory: that is twice as fast, and keeps the oldest in front
         if 2 * len(best) >= len(self._rows):
             self._extend(min(self._most, max(_FIRST_CAPACITY, 2 * len(self._rows))))
         self._held = len(best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -293,6 +294,18 @@ def test_rows_are_scored_at_once_and_learned_when_their_block_is_complete() -> N
     assert model.bank.centroids.tobytes() == before
     model.advance(rows(np.full((1, 3), 5.0), times=np.array([200.0])))
     assert model.bank.centroids.tobytes() != before
+
+
+def test_a_call_leaves_nothing_to_the_cycle_collector() -> None:
+    model, _ = learned(WHOLE_PARTITION, n=160)
+    gc.collect()
+    gc.disable()
+    try:
+        for at in range(20):
+            model.advance(rows(np.full((3, 3), 5.0), times=np.full(3, 160.0 + at)))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_late_row_joins_the_open_block_and_is_counted() -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.shape import Shape
 from detector.models.slots import Slots
-from detector.models.window import Window, WindowLimits
+from detector.models.window import Reservoir, Window, WindowLimits
 from detector.types import Bool
 from tests.support.models import PARTITION
 
@@ -103,3 +104,16 @@ def test_the_log_decides_what_is_kept() -> None:
         for time in range(50):
             stream.offer(["a"] * 4, float(time), float(time))
     assert one.window.normal(1)["a"].rows.tobytes() == other.window.normal(1)["a"].rows.tobytes()
+
+
+@pytest.mark.parametrize("number_of_entities", [1, 7, 200], ids=["one entity", "crowded entities", "many entities"])
+def test_a_reservoir_keeps_the_largest_keys_though_it_takes_in_only_what_can_stay(number_of_entities: int) -> None:
+    rng = np.random.default_rng(3)
+    reservoir = Reservoir(1, 300, 4000)
+    entities, keys = rng.integers(0, number_of_entities, 60_000), rng.gumbel(size=60_000)
+    for part in np.split(np.arange(60_000), 300):
+        reservoir.add(entities[part], keys[part, None].astype(np.float32), keys[part], keys[part])
+    kept = {entity: sample.times.tolist() for entity, sample in reservoir.samples().items()}
+    of_each = {entity: np.sort(keys[entities == entity])[::-1][:300] for entity in range(number_of_entities)}
+    least = np.sort(np.concatenate(list(of_each.values())))[-2000:][0]
+    assert kept == {entity: best[best >= least].tolist() for entity, best in of_each.items()}
