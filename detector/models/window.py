@@ -108,7 +108,7 @@ class Window:
 class Reservoir:
     """The rows with the largest keys: `per_entity` of each entity, and in all half of `most`, which fit in memory.
 
-    What cannot be among them any more is not taken in: after a while that is nearly everything, and room is rarely made.
+    What cannot be among them any more is not taken in: after a while that is nearly all, and room is rarely made.
     """
 
     def __init__(self, features: int, per_entity: int, most: int) -> None:

@@ -206,7 +206,7 @@ class SqlitePartition:
     # --- writer's thread
 
     def write_slots(self, slots: Iterable[SlotState]) -> int:
-        """Stage changed slots; returns bytes written. One short transaction, durable with the checkpoint at the latest."""
+        """Stage changed slots; returns bytes written. One short transaction, durable when the checkpoint is."""
         head = replace(self._head, staging=1)
         with self._writer.staging() as sqlite:
             if head != self._head:
