@@ -16,7 +16,7 @@ from kafka.structs import MemberState
 from detector.config.kafka_client import TOKEN_PROVIDERS, client_arguments
 from detector.config.sections import Kafka, KafkaSource
 from detector.protocols import Clock
-from detector.sources import kafka_records
+from detector.sources import kafka_fetching, kafka_records
 from detector.sources.client_log import ClientLog
 from detector.sources.kafka_arguments import consumer_arguments
 from detector.sources.kafka_trouble import Trouble
@@ -55,6 +55,7 @@ class Connection:
         self._client_log.attach()
         self._client_log.forget()
         try:
+            kafka_fetching.install()
             kafka_records.install()
             consumer = KafkaConsumer(
                 **self._arguments,
