@@ -45,7 +45,8 @@ class Intake:
 
     In one transaction it keeps the incident as it is now, and writes the alert for the sinks that want each directly;
     an alert that was taken before changes nothing. `on_taken(direct)` is called afterwards: there is news, and, where
-    `direct`, something to deliver.
+    `direct`, something to deliver. That begins before the disk is waited for, as the alert stands in the partition's
+    outbox until it is durable here too.
     """
 
     patience = math.inf
@@ -85,7 +86,7 @@ class Intake:
         told: Counter[str] = Counter()
         known = self.population
         try:
-            with self._connection.writing() as sqlite:
+            with self._connection.staging() as sqlite:
                 self.waits_for = self._too_much(sqlite)
                 if self.waits_for is None:
                     if known != self._known:
@@ -93,19 +94,23 @@ class Intake:
                     for (entry, _), incident in zip(entries, read, strict=True):
                         if isinstance(incident, KnownIncident):
                             told.update(self._take(sqlite, entry, incident))
+            if self.waits_for is not None:
+                detail = f"sink {self.waits_for} has too many messages waiting"
+                return [Attempt(Outcome.RETRY, "full", detail, _SOON)] * len(entries)
+            self._known = known
+            self._tell(told)
+            self._connection.sync()
         except DetectorError as error:
             return [Attempt(Outcome.RETRY, "store", str(error), _SOON)] * len(entries)
-        if self.waits_for is not None:
-            detail = f"sink {self.waits_for} has too many messages waiting"
-            return [Attempt(Outcome.RETRY, "full", detail, _SOON)] * len(entries)
-        self._known = known
+        return [Attempt(Outcome.DELIVERED, "ok") if isinstance(one, KnownIncident) else one for one in read]
+
+    def _tell(self, told: Counter[str]) -> None:
         for sink, count in told.items():
             if sink:
                 self._observer.notified(sink, KIND, count)
             else:
                 self._observer.suppressed(What.UNROUTED.value, count)
         self._on_taken(any(told))
-        return [Attempt(Outcome.DELIVERED, "ok") if isinstance(one, KnownIncident) else one for one in read]
 
     def has_room_again(self) -> bool:
         """Return whether alerts were refused for a sink that had too much waiting, and has no more; told once."""

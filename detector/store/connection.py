@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from typing import TYPE_CHECKING
@@ -132,13 +133,27 @@ class Connection:
 
     @contextlib.contextmanager
     def staging(self) -> Iterator[sqlite3.Connection]:
-        """One transaction that becomes durable with the next one of `writing`, or earlier; never after a later one.
+        """One transaction that becomes durable with the next one of `writing`, by `sync`, or earlier, in their order.
 
         The WAL is written in order, and synced up to its end: no sync of its own is needed, which takes longer than
         what is written where pieces are small. The loss of power may undo the last of them.
         """
         with self._turn, self._use, self._unsynced(), self._transaction("BEGIN IMMEDIATE") as sqlite:
             yield sqlite
+
+    def sync(self) -> None:
+        """Make durable what `staging` wrote; StoreError where the disk fails."""
+        with self._use:
+            self._usable()
+            try:
+                wal = os.open(f"{self._file}-wal", os.O_RDONLY)
+                try:
+                    os.fsync(wal)
+                finally:
+                    os.close(wal)
+            except OSError as error:
+                message = f"{self._file}: what was written may not have reached the disk: {error.strerror}"
+                raise StoreError(message) from error
 
     def version(self) -> int:
         """Return a number that changes when any other connection, of this process or another, has written the file."""

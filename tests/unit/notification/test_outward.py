@@ -3,11 +3,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from detector.errors import StoreFullError
+from detector.errors import StoreError, StoreFullError
 from detector.notification.grouping import Grouping
 from detector.notification.outward import Outward
 from detector.notification.rules import NotificationRules
@@ -111,17 +112,18 @@ def test_one_that_cannot_begin_lets_others_and_tries_again(
 def test_a_disk_without_room_loses_nothing(new_scene: NewScene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = new_scene()
     full = True
-    original = Connection.writing
+    for name in ("writing", "staging"):
+        original = getattr(Connection, name)
 
-    @contextlib.contextmanager
-    def writing(connection: Connection) -> Iterator[sqlite3.Connection]:
-        if full and connection._file.name == "notification.sqlite":
-            message = "no room"
-            raise StoreFullError(message)
-        with original(connection) as sqlite:
-            yield sqlite
+        @contextlib.contextmanager
+        def begin(connection: Connection, original: Any = original) -> Iterator[sqlite3.Connection]:
+            if full and connection._file.name == "notification.sqlite":
+                message = "no room"
+                raise StoreFullError(message)
+            with original(connection) as sqlite:
+                yield sqlite
 
-    monkeypatch.setattr(Connection, "writing", writing)
+        monkeypatch.setattr(Connection, name, begin)
     scene.partition.commit_alerts([alert("a"), alert("b")], Position(1), 0)
     scene.outward.drain(0.2)
     scene.clock.turn(5)
@@ -133,6 +135,32 @@ def test_a_disk_without_room_loses_nothing(new_scene: NewScene, monkeypatch: pyt
     assert [told["entity"] for told in scene.got("stream")] == ["a", "b"]
     scene.turn(5)
     assert [message["counts"]["firing"] for message in scene.got()] == [2]
+
+
+def test_an_alert_stays_with_its_partition_until_the_disk_has_what_was_taken_in_and_goes_out_once(
+    new_scene: NewScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = new_scene()
+    failing = True
+    original = Connection.sync
+
+    def sync(connection: Connection) -> None:
+        if failing:
+            message = "the disk does not answer"
+            raise StoreError(message)
+        original(connection)
+
+    monkeypatch.setattr(Connection, "sync", sync)
+    scene.partition.commit_alerts([alert("a")], Position(1), 0)
+    scene.outward.wake(scene.partition.partition)
+    wait_until(lambda: len(scene.sinks["stream"].entries) == 1, "it to go out at once")
+    scene.outward.drain(0.2)
+    assert scene.partition.backlog()["notification"][0] == 1
+    failing = False
+    scene.clock.turn(60)
+    scene.settle()
+    assert scene.partition.backlog() == {}
+    assert [told["entity"] for told in scene.got("stream")] == ["a"]
 
 
 def test_what_a_sink_wants_directly_waits_for_no_tick_and_no_look(
