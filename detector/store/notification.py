@@ -34,7 +34,7 @@ APPLICATION = 0x6465746E
 NOTIFICATION = Partition("notification", 0)
 """The name of its outbox among those of partitions."""
 
-_AUTOCHECKPOINT = 1000
+_AUTOCHECKPOINT = 500
 """Pages after which a commit moves the WAL into the file."""
 
 _TABLES = (

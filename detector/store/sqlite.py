@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         SlotState,
     )
 
-_WRITER_AUTOCHECKPOINT = 1000
+_WRITER_AUTOCHECKPOINT = 500
 """Pages after which a commit of the writer's moves the WAL into the file: few enough to take about 10 ms."""
 _WRITER_CACHE_KIB = 16384
 

@@ -114,6 +114,7 @@ def test_every_commit_reaches_the_disk(store: SqliteStore, partition: Partition)
         with connection.reading() as sqlite:
             assert sqlite.execute("PRAGMA synchronous").fetchone() == (2,)
             assert sqlite.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert sqlite.execute("PRAGMA page_size").fetchone() == (8192,)
     opened.close()
 
 
@@ -177,7 +178,7 @@ def test_random_flips_are_noticed_or_harmless(folder: Path, store: SqliteStore, 
             assert isinstance(states, dict)
             assert isinstance(wanted, dict)
             assert states.items() <= wanted.items()
-    assert noticed > 100
+    assert noticed > 60  # the others fall into what pages leave empty, of so few rows more than half
 
 
 def test_an_entity_that_is_there_twice_is_called_damaged(
