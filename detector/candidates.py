@@ -113,7 +113,8 @@ def hindsight(
     clusters   found, by entity (a few), and `noise`, the share of rows in none
     agreement  share of the rows of which both say the same: of the window's, none of which was flagged, those that are
                no noise; of those kept apart, the clear ones of which were, those that the candidate flags
-    findings   noise whose rate by the candidate is below the target: anomalies that were not flagged when they came
+    findings   noise whose rate by the candidate is below the target: anomalies that were not flagged when they came;
+               the farthest of them, and `overlooked`, how many there are
     """
     target, names = model.budget.rate, shadow.version.entities
     found: list[dict[str, Any]] = []
@@ -131,6 +132,7 @@ def hindsight(
         "clusters": {entity: fitted[entity].clusters for entity in names[:_FINDINGS]},
         "agreement": (rows - noise + int(flagged.sum())) / max(rows + int(kept.sum()), 1),
         "findings": sorted(found, key=lambda finding: -float(finding["score"]))[:_FINDINGS],
+        "overlooked": len(found),
     }
 
 

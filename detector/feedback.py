@@ -176,8 +176,8 @@ def in_force(owned: Owned) -> Iterator[dict[str, Any]]:
     waiting = [record.payload for record in model.waiting if record.kind is ControlKind.FEEDBACK]
     undone = {payload["undo"] for payload in waiting if "undo" in payload}
     to_come = {payload["id"] for payload in waiting if "undo" not in payload}
-    for record in owned.store.controls():
-        if record.kind is ControlKind.FEEDBACK and record.payload.get("id") in (now | to_come) - undone:
+    for record in owned.controls.of(ControlKind.FEEDBACK):
+        if record.payload.get("id") in (now | to_come) - undone:
             yield record.payload
 
 

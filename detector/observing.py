@@ -167,9 +167,11 @@ class Observing:
         if seconds is not None:
             self._metrics.refit_duration_seconds.observe(seconds)
 
-    def compared(self, partition: Partition, agreement: float) -> None:
-        """Say in what share of rows a refit and the model agreed."""
-        self._metrics.refit_agreement.labels(partition.topic, str(partition.number)).set(agreement)
+    def compared(self, partition: Partition, agreement: float, overlooked: int) -> None:
+        """Say in what share of rows a refit and the model agreed, and how many were found anomalous in hindsight."""
+        labels = partition.topic, str(partition.number)
+        self._metrics.refit_agreement.labels(*labels).set(agreement)
+        self._metrics.refit_findings.labels(*labels).set(overlooked)
 
     def decided(self, partition: Partition, decision: Decision) -> None:
         """Say what the shadow of a candidate measured."""

@@ -10,12 +10,14 @@ from typing import Any
 
 from detector.alerts import dead_letters
 from detector.config.detection import Detection
+from detector.control_records import ControlRecords
 from detector.models.kept import encoded
 from detector.models.partition import PartitionModel
 from detector.models.progress import Progress
 from detector.portion import (
     DecodedPortion,
     Done,
+    dead_letter,
     details_of,
     records_before,
     rejected_before,
@@ -36,7 +38,6 @@ from detector.types import (
     Place,
     Position,
     Record,
-    Reject,
     Rows,
 )
 
@@ -57,6 +58,7 @@ class _Saving:
     rejects: list[DeadLetter]
     entries: list[OutboxEntry]
     events: list[KeptEvents]
+    spent: list[int]
     started: float
     handed_over: bool = False
 
@@ -64,6 +66,7 @@ class _Saving:
 class Owned:
     """Everything of one partition on the main thread.
 
+    controls   its control records
     position   where the log is read on: everything before it is scored
     through    alerts before this position are in the outbox already (a replay raises them not again)
     log_end    end of the log as last heard, -1 where it is not known
@@ -78,6 +81,7 @@ class Owned:
         *,
         store: PartitionStore,
         model: PartitionModel,
+        controls: Sequence[ControlRecord],
         position: Position,
         through: Position,
         through_block: int,
@@ -89,6 +93,7 @@ class Owned:
         self.topic_id = topic_id
         self.store = store
         self.model = model
+        self.controls = ControlRecords(store, controls)
         self.position = position
         self.through = through
         self.log_end = -1
@@ -170,7 +175,7 @@ class Owned:
             rows_before(portion.rows, self.position),
             passed_over,
             Counter(reason.value for reject in rejects for reason in reject.reasons),
-            sum(self._keep(_dead_letter(self.partition, reject)) for reject in rejects),
+            sum(self._keep(dead_letter(self.partition, reject)) for reject in rejects),
             details_of(rejects),
         )
 
@@ -204,7 +209,7 @@ class Owned:
         model = self.model
         waiting = model.waiting[-1].boundary if model.waiting else 0
         record = ControlRecord(max(self._through_block + 1, model.open.number + 1, waiting), kind, payload)
-        self.store.add_control(record)
+        self.controls.add(record)
         model.control([record])
         return record
 
@@ -238,12 +243,14 @@ class Owned:
         forgotten, model.copying.forgotten = model.copying.forgotten, []
         rejects, self._rejects, self._rejected_bytes = self._rejects, [], 0
         letters = rejects if self._letters_to_topic else []
+        spent = self.controls.drop_spent(model)
         self._saving = _Saving(
             Checkpoint(self.position, model.open.number, model.header(), self._fingerprint, self.topic_id),
             [entity for entity in forgotten if entity not in model.slots],
             rejects,
             [dead_letters.outbox_entry(letter, self.topic_id) for letter in letters],
             self.kept(),
+            spent,
             now,
         )
         self._saved_position, self._begun = self.position, now
@@ -266,6 +273,7 @@ class Owned:
             saving.entries,
             started=saving.started,
             events=saving.events,
+            spent=saving.spent,
         )
         return False
 
@@ -287,18 +295,3 @@ def portions(rows: Rows) -> Iterator[Rows]:
     """Divide rows into portions of bounded size; one even where there are none."""
     for start in range(0, max(len(rows), 1), PORTION):
         yield rows[start : start + PORTION]
-
-
-def _dead_letter(partition: Partition, reject: Reject) -> DeadLetter:
-    record = reject.record
-    return DeadLetter(
-        partition=partition,
-        offset=record.offset,
-        timestamp=record.timestamp,
-        key=record.key,
-        value=record.value,
-        headers=tuple((name, value) for name, value in record.headers),
-        rows=reject.rows,
-        reasons=tuple(reason.value for reason in reject.reasons),
-        detail=reject.detail,
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -138,7 +138,7 @@ class Ownership:
         then; where the room ended in between, the error names the partitions that have it already.
         """
         payload = detection.to_payload()
-        changing = {p: owned for p, owned in self.owned.items() if _configuration(owned.store.controls()) != payload}
+        changing = {p: owned for p, owned in self.owned.items() if _configuration(owned.controls) != payload}
         if changing and self._writer.blocked is not None:
             raise StoreFullError(self._writer.blocked)
         told: dict[Partition, int] = {}
@@ -188,6 +188,7 @@ class Ownership:
             facts.topic_id or self._store.id,
             store=store,
             model=self._model(partition, store, saved, controls),
+            controls=controls,
             position=position,
             through=through,
             through_block=block,
@@ -209,7 +210,8 @@ class Ownership:
         self, partition: Partition, store: PartitionStore, saved: Checkpoint | None, controls: list[ControlRecord]
     ) -> PartitionModel:
         """Restore the model, with the control records that are still to take effect."""
-        model = self._models(partition, Detection.from_payload(controls[0].payload), store.read_slots)
+        first = next(control for control in controls if control.kind is ControlKind.CONFIGURATION)
+        model = self._models(partition, Detection.from_payload(first.payload), store.read_slots)
         if saved is not None:
             model.restore(saved.header, store.directory(), store.heads(DEADLINE_BYTES))
         model.control(controls[model.applied :])
@@ -253,9 +255,9 @@ class Ownership:
         self._observer.rebalanced()
 
 
-def _configuration(controls: Sequence[ControlRecord]) -> dict[str, Any]:
+def _configuration(controls: Iterable[ControlRecord]) -> dict[str, Any]:
     """Return the payload of the configuration that takes effect last."""
-    return next(control.payload for control in reversed(controls) if control.kind is ControlKind.CONFIGURATION)
+    return [control.payload for control in controls if control.kind is ControlKind.CONFIGURATION][-1]
 
 
 def _configure(owned: Owned, payload: dict[str, Any]) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple
 
-from detector.types import Position, Record, Reject, Rows
+from detector.types import DeadLetter, Partition, Position, Record, Reject, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,22 @@ def rows_before(rows: Rows, position: Position) -> int:
     """Return how many of some rows, in log order, lie before a position."""
     same = (rows.offsets == position.offset) & (rows.rows < position.row)
     return int(((rows.offsets < position.offset) | same).sum())
+
+
+def dead_letter(partition: Partition, reject: Reject) -> DeadLetter:
+    """Return a reject as it is kept."""
+    record = reject.record
+    return DeadLetter(
+        partition=partition,
+        offset=record.offset,
+        timestamp=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple((name, value) for name, value in record.headers),
+        rows=reject.rows,
+        reasons=tuple(reason.value for reason in reject.reasons),
+        detail=reject.detail,
+    )
 
 
 def rejected_before(reject: Reject, position: Position) -> Reject | None:

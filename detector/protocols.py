@@ -178,18 +178,20 @@ class PartitionStore(Outbox, Protocol):
         too. One call is one short transaction, so that alert commits fit in between.
         """
 
-    def commit_checkpoint(
+    def commit_checkpoint(  # noqa: PLR0913, PLR0917 - what a checkpoint consists of
         self,
         checkpoint: Checkpoint,
         forgotten: Sequence[str],
         rejects: Sequence[DeadLetter],
         entries: Sequence[OutboxEntry],
         events: Sequence[KeptEvents] = (),
+        spent: Sequence[int] = (),
     ) -> int:
         """Make the staged slots and `checkpoint` current in one transaction; returns bytes written.
 
         Also deletes the slots of `forgotten` entities, keeps `rejects` in the dead-letter table and `events` for those
-        who ask of them (both bounded: oldest leave first), and adds outbox `entries` (dead letters for a topic).
+        who ask of them (both bounded: oldest leave first), adds outbox `entries` (dead letters for a topic), and drops
+        the control records at the places `spent` of `controls()`.
         """
 
     def commit_alerts(

@@ -11,13 +11,14 @@ import numpy as np
 from detector.control.commands import Commands
 from detector.errors import CommandError, NotMineError
 from detector.models.scale import standardised
+from detector.models.shape import form_digest
 from detector.models.versions import Version
 from detector.owned import Owned
 from detector.refit.values import Parameters
-from detector.refitting import Refitting
+from detector.refitting import Refitting, records
 from detector.types import ControlKind, ControlRecord, Partition
 
-_HIDDEN = {"version", "replaced"}
+_HIDDEN = {"version", "replaced", "form"}
 
 
 class RefitCommands:
@@ -90,7 +91,7 @@ class RefitCommands:
         return chosen
 
     def _listed(self, owned: Owned) -> dict[str, Any]:
-        model, records = owned.model, self._refitting.records(owned)
+        model, told = owned.model, records(owned)
         window = model.beside.window
         return {
             "partition": str(owned.partition),
@@ -99,12 +100,12 @@ class RefitCommands:
             "state": self._refitting.state(owned),
             "window_rows": sum(len(s.rows) for s in window.normal(1).values()) if window else 0,
             "kept_apart_rows": sum(len(s.rows) for s in window.apart().values()) if window else 0,
-            "kept": sorted(kept_versions(records)),
-            "history": [_told(record) for record in records],
+            "kept": sorted(kept_versions(owned)),
+            "history": [_told(record) for record in told],
         }
 
     def _kept(self, owned: Owned, number: object) -> Version:
-        kept = kept_versions(self._refitting.records(owned))
+        kept = kept_versions(owned)
         if not isinstance(number, int) or number not in kept:
             known = ", ".join(map(str, sorted(kept))) or "none yet"
             message = (
@@ -115,12 +116,13 @@ class RefitCommands:
         return kept[number]
 
 
-def kept_versions(records: list[ControlRecord]) -> dict[int, Version]:
-    """Return the versions that were replaced, by number: a model that began cold since is another's."""
+def kept_versions(owned: Owned) -> dict[int, Version]:
+    """Return the versions that can be put in force again, by number: not those of a model of another form."""
+    now = form_digest(owned.model.detection)
     return {
         int(record.payload["made_for"]): Version.from_payload(record.payload["replaced"])
-        for record in records
-        if "replaced" in record.payload
+        for record in records(owned)
+        if "replaced" in record.payload and record.payload.get("form") == now
     }
 
 

@@ -18,6 +18,7 @@ from detector.errors import CommandError, StoreFullError
 from detector.features.layout import column_names
 from detector.models.decision import Decision, Reason
 from detector.models.shadow import Shadow
+from detector.models.shape import form_digest
 from detector.models.versions import Version
 from detector.owned import Owned
 from detector.protocols import Clock
@@ -37,8 +38,8 @@ class Observer(Protocol):
     def refitted(self, result: str, seconds: float | None = None) -> None:
         """Count a refit that is over, and the seconds that its process took."""
 
-    def compared(self, partition: Partition, agreement: float) -> None:
-        """Say in what share of rows a refit and the model agreed."""
+    def compared(self, partition: Partition, agreement: float, overlooked: int) -> None:
+        """Say in what share of rows a refit and the model agreed, and how many were found anomalous in hindsight."""
 
     def decided(self, partition: Partition, decision: Decision) -> None:
         """Say what the shadow of a candidate measured, of it and of the model."""
@@ -68,9 +69,8 @@ class Plan:
 
 @dataclass(slots=True)
 class _Followed:
-    """A partition: its control records about versions, and when its last refit began."""
+    """A partition: when its last refit began, and what is asked of the next; the candidate that is in the shadow."""
 
-    records: list[ControlRecord]
     begun: float
     asked: bool = False
     candidate: int | None = None
@@ -142,11 +142,6 @@ class Refitting:
             raise CommandError(message)
         followed.asked, followed.parameters = True, parameters
 
-    def records(self, owned: Owned) -> list[ControlRecord]:
-        """Return a partition's control records about versions of its model, in order."""
-        self._meet()
-        return self._followed[owned].records
-
     def roll_back(self, owned: Owned, number: int, version: Version) -> ControlRecord:
         """Put an earlier version in the place of the model's at the next boundary; any candidate is given up."""
         payload = {
@@ -154,9 +149,9 @@ class Refitting:
             "at": self._clock.now(),
             "to": number,
             "version": version.payload(),
-            "replaced": _now(owned, version).payload(),
+            **_replaced(owned, version),
         }
-        return self._write(owned, ControlKind.ROLLBACK, payload)
+        return owned.control(ControlKind.ROLLBACK, payload)
 
     def state(self, owned: Owned) -> str:
         """Tell what goes on: idle, asked, running or shadow."""
@@ -176,10 +171,10 @@ class Refitting:
         if self._job is not None and self._job.owned not in present:
             self.close()
         for owned in present - self._followed.keys():
-            records = [r for r in owned.store.controls() if r.kind in _KINDS]
-            self._followed[owned] = followed = _Followed(records, self._clock.monotonic())
-            if records and records[-1].kind is ControlKind.CANDIDATE:
-                self._begin_shadow(owned, followed, records[-1].payload)
+            self._followed[owned] = followed = _Followed(self._clock.monotonic())
+            told = records(owned)
+            if told and told[-1].kind is ControlKind.CANDIDATE:
+                self._begin_shadow(owned, followed, told[-1].payload)
 
     def _due(self, owned: Owned, followed: _Followed) -> bool:
         if followed.candidate is not None:
@@ -222,7 +217,7 @@ class Refitting:
             self._observer.refitted(f"refused_{Reason.SUPERSEDED.value}", ended.seconds)
             return
         payload: dict[str, Any] = {
-            "candidate": 1 + sum(record.kind is ControlKind.CANDIDATE for record in followed.records),
+            "candidate": 1 + max((record.payload.get("candidate", 0) for record in records(owned)), default=0),
             "made_for": model.model_version,
             "at": self._clock.now(),
             "algorithm": job.parameters.algorithm,
@@ -232,11 +227,11 @@ class Refitting:
         shadow = self._begin_shadow(owned, followed, payload)
         apart = model.beside.window.apart() if model.beside.window else {}
         payload |= candidates.hindsight(model, shadow, job.asked.samples, fitted, apart)
-        self._write(owned, ControlKind.CANDIDATE, payload)
+        owned.control(ControlKind.CANDIDATE, payload)
         features = column_names(model.detection.events)
         self._keep(owned.partition, Record(features, entities, job.parameters, job.asked.windows, ended.candidates))
         self._observer.refitted("proposed", ended.seconds)
-        self._observer.compared(owned.partition, payload["agreement"])
+        self._observer.compared(owned.partition, payload["agreement"], payload["overlooked"])
         for finding in payload["findings"]:
             log.info("retrospective_finding", partition=str(owned.partition), **finding)
         log.info("candidate", partition=str(owned.partition), **_told(payload))
@@ -252,7 +247,7 @@ class Refitting:
         model, shadow = owned.model, owned.model.beside.shadow
         if followed.candidate is None or (shadow is not None and not shadow.complete):
             return
-        made_for = next(r for r in reversed(followed.records) if r.kind is ControlKind.CANDIDATE).payload["made_for"]
+        made_for = owned.controls.of(ControlKind.CANDIDATE)[-1].payload["made_for"]
         payload = {"candidate": followed.candidate, "made_for": made_for, "at": self._clock.now()}
         if shadow is None or made_for != model.model_version:
             payload |= {"result": Reason.SUPERSEDED.value, "why": "the model it was made for has been replaced"}
@@ -263,30 +258,30 @@ class Refitting:
             payload |= {"result": decision.reason.value, "why": decision.sentence(), **decision.measures()}
             if decision.adopted:
                 adopted = shadow.calibrated(decision.slots)
-                payload |= {"version": adopted.payload(), "replaced": _now(owned, adopted).payload()}
-        self._write(owned, ControlKind.DECISION, payload)
+                payload |= {"version": adopted.payload(), **_replaced(owned, adopted)}
+        owned.control(ControlKind.DECISION, payload)
         model.beside.shadow = followed.candidate = None
         adopted_or = payload["result"] if "version" in payload else f"refused_{payload['result']}"
         self._observer.refitted(adopted_or)
         log.info("decision", partition=str(owned.partition), **_told(payload))
 
-    def _write(self, owned: Owned, kind: ControlKind, payload: dict[str, Any]) -> ControlRecord:
-        record = owned.control(kind, payload)
-        self._followed[owned].records.append(record)
-        return record
+
+def records(owned: Owned) -> list[ControlRecord]:
+    """Return the control records of a partition that are about versions of its model, in order."""
+    return owned.controls.of(ControlKind.CANDIDATE, ControlKind.DECISION, ControlKind.ROLLBACK)
 
 
-_KINDS = {ControlKind.CANDIDATE, ControlKind.DECISION, ControlKind.ROLLBACK}
-
-
-def _now(owned: Owned, like: Version) -> Version:
-    """Return what the slots of a version have now, those of them that are known."""
+def _replaced(owned: Owned, like: Version) -> dict[str, Any]:
+    """Return what a record keeps of the version that it replaces: what the slots of another have now, and its form."""
     model = owned.model
     slots = model.slots.look_up(like.entities)
     known = [i for i, slot in enumerate(slots.tolist()) if slot >= 0]
-    return Version.of(model.bank, slots[known], [like.entities[i] for i in known])
+    now = Version.of(model.bank, slots[known], [like.entities[i] for i in known])
+    return {"replaced": now.payload(), "form": form_digest(model.detection)}
 
 
 def _told(payload: dict[str, Any]) -> dict[str, Any]:
     """Return what of a payload goes to the log."""
-    return {name: value for name, value in payload.items() if name not in {"version", "replaced", "findings", "at"}}
+    return {
+        name: value for name, value in payload.items() if name not in {"version", "replaced", "form", "findings", "at"}
+    }

@@ -12,7 +12,7 @@ import numpy as np
 from detector.config.sections import Config
 from detector.owned import Owned
 from detector.telemetry.health import Health
-from detector.types import Partition
+from detector.types import ControlKind, Partition
 from detector.version import __version__
 
 _WORST = 15
@@ -65,8 +65,15 @@ def _partition(owned: Owned) -> dict[str, Any]:
         "rows_seen": owned.rows_seen,
         "incidents_open": dict(zip(("warning", "critical"), model.incidents.by_severity(), strict=True)),
         "worst": _worst(owned),
+        "findings": _findings(owned),
         "controls_waiting": [{"kind": c.kind.value, "at_block": c.boundary} for c in model.waiting],
     }
+
+
+def _findings(owned: Owned) -> int:
+    """Return how many rows the last refit found anomalous in hindsight."""
+    candidates = owned.controls.of(ControlKind.CANDIDATE)
+    return int(candidates[-1].payload.get("overlooked", 0)) if candidates else 0
 
 
 def _worst(owned: Owned) -> list[dict[str, Any]]:

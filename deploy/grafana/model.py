@@ -74,6 +74,12 @@ MODEL = Board(
             "percentunit",
             by_partition("refit_agreement"),
         ),
+        Panel(
+            "What did refits find in hindsight?",
+            "Rows that were not flagged when they came, by the last refit; `detector incidents list` tells them.",
+            "short",
+            by_partition("refit_findings"),
+        ),
         _shadow(
             "Who describes normal rows better, candidate or model?",
             "Mean squared distance to the nearest centroid; a candidate with the higher one is refused.",

@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from detector.alerts.words import one_line, score_in_words, time_in_words
+from detector.alerts.words import number, one_line, score_in_words, time_in_words
 from detector.cli.bars import Line
 from detector.cli.moments import moment
 
 if TYPE_CHECKING:
     from detector.store.told import Told
+
+
+_SHOWN = 8
+"""Features of a finding that a line names."""
 
 
 def document(told: Told) -> dict[str, Any]:
@@ -36,6 +40,17 @@ def head(told: dict[str, Any]) -> str:
     alert = told["alert"]
     state = "over" if told["phase"] == "resolve" else "open"
     return f"{told['id'][:12]}  {state}  {told['severity']:<8}  {moment(told['start'])}  {one_line(alert['summary'])}"
+
+
+def finding(told: dict[str, Any]) -> str:
+    """Return in one line what a refit found anomalous in hindsight."""
+    who = one_line(told["entity"] if told["entity"] is not None else told["partition"])
+    values = [
+        f"{one_line(name)} {'missing' if value is None else number(value)}" for name, value in told["values"].items()
+    ]
+    more = ", ..." if len(values) > _SHOWN else ""
+    score = score_in_words(told["score"], at_least=False)
+    return f"info  {moment(told['time'])}  {who}: score {score}; {', '.join(values[:_SHOWN])}{more}"
 
 
 def facts(told: dict[str, Any]) -> Iterator[tuple[str, str]]:

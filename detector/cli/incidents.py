@@ -28,14 +28,22 @@ def list_(
     only_open: Annotated[bool, typer.Option("--open", help="Only those that are not over.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List incidents, the newest first: a line each, or all of them for programs."""
-    from detector.cli.incident_view import document, head  # noqa: PLC0415 - `--help` needs no store
+    """List incidents, the newest first: a line each, or all of them for programs.
+
+    Behind them stands what refits found anomalous in hindsight: findings of severity info, of which nobody was told.
+    """
+    from detector.cli.incident_view import document, finding, head  # noqa: PLC0415 - `--help` needs no store
     from detector.store import told  # noqa: PLC0415 - as above
 
-    found = told.incidents_of(folder(store, config), limit=limit if not only_open else 1_000_000)
+    path = folder(store, config)
+    found = told.incidents_of(path, limit=limit if not only_open else 1_000_000)
     listed = [document(each) for each in found if each.incident.open or not only_open][:limit]
     none = "no incident is open" if only_open else "no incident is known here"
-    show({"incidents": listed}, [head(each) for each in listed] or [none], as_json=as_json)
+    findings = [] if only_open else told.findings(path, limit)
+    lines = [head(each) for each in listed] or [none]
+    if findings:
+        lines += ["", "in hindsight, by refits; nobody was told:", *map(finding, findings)]
+    show({"incidents": listed, "findings": findings}, lines, as_json=as_json)
 
 
 @app.command("show")

@@ -26,6 +26,8 @@ def picture(seen: Seen, before: Seen | None) -> RenderableType:
     partitions = [each for daemon in seen.daemons for each in daemon["partitions"]]
     parts: list[RenderableType] = [_head(daemon) for daemon in seen.daemons]
     parts += [Text(), _partitions(partitions, _rates(seen, before)), Text(), _worst(partitions)]
+    if findings := sum(each["findings"] for each in partitions):
+        parts.append(Text(f"{findings:,} found in hindsight by the last refits: detector incidents list"))
     return Group(*parts)
 
 

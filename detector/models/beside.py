@@ -11,12 +11,12 @@ from detector.models.blocks import Block
 from detector.models.judging import Judging
 from detector.models.program import Program, Stack
 from detector.models.scored import Scored
-from detector.models.shadow import Shadow
+from detector.models.shadow import Ended, Shadow
 from detector.models.slots import Slots
 from detector.models.stacking import Turn
 from detector.models.versions import Version
 from detector.models.window import Window, WindowLimits
-from detector.types import Bool, Int64, Partition
+from detector.types import Int64, Partition
 
 
 class Beside:
@@ -33,6 +33,7 @@ class Beside:
         self._judging = judging
         self.window = None if limits is None else Window(partition, bank, slots, limits)
         self.shadow: Shadow | None = None
+        self._ended: list[Ended] = []
 
     def begin_shadow(self, candidate: Version, target: float, blocks: int) -> Shadow:
         """Let a candidate score the next blocks beside the model."""
@@ -44,17 +45,21 @@ class Beside:
     def ran(
         self, program: Program, stack: Stack, called: Int64, turns: Sequence[Turn], scored: Sequence[Scored]
     ) -> None:
-        """Take note of a stack that the model has scored and learned."""
+        """Take note of a stack that the model has scored and learned, whose complete blocks have `ended`."""
+        ended, self._ended = self._ended, []
         if self.shadow is not None and not self.shadow.complete:
-            self.shadow.score(program, stack, called, turns, scored)
+            self.shadow.score(program, stack, called, turns, scored, ended)
 
-    def learned(self, block: Block, scored: Scored, learned: Bool, target: float) -> None:
-        """Offer the rows of a complete block to the window; `learned` [n] tells those within the learning gate.
+    def ended(self, block: Block, scored: Scored, ended: Ended, target: float) -> None:
+        """Offer the rows of a complete block to the window.
 
-        Rows that are anomalous or gated are not offered; those that are so by themselves are kept apart.
+        Rows that are anomalous, gated or of an incident are not offered; those that stand out by themselves are kept
+        apart.
         """
+        self._ended.append(ended)
         if self.window is None:
             return
+        learned = ended.learned & ~ended.faulty
         flagged = scored.rates <= target
         suspicious = scored.warm & (flagged | ~learned)
         apart = suspicious

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.models import shadow
 from detector.models.blocks import Block
 from detector.models.learning import FREEZE
 from detector.models.notable import Ended
@@ -25,9 +26,10 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     gated = able & (gates > 0) & (scored.distance > gates)
     learned = able & ~gated
     model.notable.ended(block.number, Ended(able, gated, barred, block.usable))
-    model.beside.learned(block, scored, learned & ~model.faulty, model.budget.rate)
+    over = block.slots[model.over]
+    model.beside.ended(block, scored, shadow.Ended(able, learned, model.faulty, over), model.budget.rate)
     model.judging.learn(block, scored, able, learned, model.faulty)
-    model.judging.over(block.slots[model.over])
+    model.judging.over(over)
     model.faulty = model.over = np.zeros(0, np.bool_)
     model.budget.learn(int(block.usable.sum()), block.time, supported=model.reference.least_rate)
     model.judging.rate = model.budget.rate

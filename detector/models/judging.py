@@ -30,7 +30,7 @@ from detector.models.scored import FILTERED, Scored
 from detector.models.shape import relates, rules_of
 from detector.models.spells import hold
 from detector.models.stacking import Turn, distinct
-from detector.models.view import View, either
+from detector.models.view import View, either, farther
 from detector.types import Bool, Float32, Float64, Int64
 
 _GATED = 1e-3
@@ -94,7 +94,7 @@ class Judging:
         slots, usable = turn.block.slots[turn.first :], turn.block.usable[turn.first :]
         n = len(slots)
         distance = np.where(usable, scores.distance[t, :n], np.float32(np.nan))
-        smoothed, shares, expected, spared = self._counted(turn, distance, scores.parts[t, :n], scores.expected[t, :n])
+        smoothed, shares, expected, spared = self.counted(turn, distance, scores.parts[t, :n], scores.expected[t, :n])
         views, related = [View(smoothed, shares, expected)], None
         if self._relations is not None:
             related = self._relations.judge(self._bank.relations, turn.block)
@@ -115,7 +115,7 @@ class Judging:
         least = self.reference.least_rate
         return Scored(t, scores, distance, views, spared, related, seen, at, rates, warm, least)
 
-    def _counted(
+    def counted(
         self, turn: Turn, distance: Float32, shares: Float32, expected: Float32
     ) -> tuple[Float64, Float32, Float32, Int64 | None]:
         """Leave out of the distances of a turn what operators do not want to be told: what they approved, or filter."""
@@ -128,6 +128,22 @@ class Judging:
             less = smoothed < distance
             spared = np.where(less, FILTERED, -1) if spared is None else np.where(less & (spared < 0), FILTERED, spared)
         return smoothed, shares, expected, spared
+
+    def related(self, scored: Scored, rows: Int64, slots: Int64, distance: Float64, sketches: Float64) -> Float64:
+        """Return smoothed distances [m] as alerts go by them, by `sketches` [m, 3]: what relations see counts, too.
+
+        They are another's than the model's, of the numbered `rows` [m] of a turn, whose slots are `slots` [m].
+        """
+        if self._relations is None:
+            return distance
+        states = self._bank.relations
+        counts = self._relations.count(states, slots)
+        return farther(distance, scored.views[1].distance[rows], sketches, states["sketch"][slots], counts)[1]
+
+    def too_far(self, rates: Float64, least_rate: float) -> Bool:
+        """Tell which rows are too far out to count as normal, by their rates [n] and the least that is supported."""
+        far: Bool = rates <= max(_OUTLYING * self.rate, _LEAST_COUNTED, least_rate)
+        return far
 
     def _smooth(self, turn: Turn, views: list[View]) -> list[View]:
         """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.
@@ -178,8 +194,7 @@ class Judging:
         whether it is under a hundredth of the target, and a few dozen such rows would hide the fault that they are of.
         The sketch of a slot that knows few rows follows them all the same: it may be wrong itself (see `bounded`).
         """
-        least = max(_OUTLYING * self.rate, _LEAST_COUNTED, scored.least_rate)
-        far, sound = scored.rates <= least, able & ~faulty & (scored.rates <= 1.0)
+        far, sound = self.too_far(scored.rates, scored.least_rate), able & ~faulty & (scored.rates <= 1.0)
         normal = sound & ~far
         self.reference.learn(self._let_in(block, scored, normal & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
@@ -236,12 +251,7 @@ class Judging:
         return np.where(np.isnan(distance), UNSCORED, rates)
 
     def _follow(self, which: int, block: Block, scores: Float64, counted: Bool, far: Bool) -> None:
-        sketches = self._bank.sketches
-        counted = counted & (~far | (sketches[block.slots, which, 2] < _GATE_ROWS))
-        slots = block.slots[counted]
-        present, group = distinct(slots, self._bank.capacity)
-        followable = bounded(scores[counted], sketches[slots, which], far[counted])
-        sketches[present, which] = followed(sketches[present, which], followable, group)
+        follow_sketches(self._bank.sketches[:, which], block.slots[counted], scores[counted], far[counted])
 
     def mark(self) -> None:
         """Take the marks that the learning gates go by from now on."""
@@ -268,3 +278,12 @@ class Judging:
 def smoothing_of(detection: Detection) -> Float64:
     """Return the weights [H] of a new score where scores are smoothed, else none."""
     return weights(detection.model.smoothing or ())
+
+
+def follow_sketches(sketches: Float64, slots: Int64, scores: Float64, far: Bool) -> None:
+    """Let sketches [S, 3] follow scores [n] of rows of slots [n]; those `far` [n] out move young ones alone."""
+    counted = ~far | (sketches[slots, 2] < _GATE_ROWS)
+    slots, scores = slots[counted], scores[counted]
+    present, group = distinct(slots, len(sketches))
+    followable = bounded(scores, sketches[slots], far[counted])
+    sketches[present] = followed(sketches[present], followable, group)

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from detector.features.smoothing import smooth_by_all
 from detector.models.bank import Bank
 from detector.models.blocks import Block
-from detector.models.calibration import followed, scaled
+from detector.models.calibration import scaled
 from detector.models.decision import Decision, Seen, decide
-from detector.models.judging import Judging
-from detector.models.program import Program, Stack
+from detector.models.judging import Judging, follow_sketches
+from detector.models.program import Program, Stack, StackScores
 from detector.models.scale import standardised
 from detector.models.scored import Scored
 from detector.models.slots import Slots
-from detector.models.stacking import Turn, assemble, distinct
+from detector.models.stacking import Turn, assemble
 from detector.models.versions import Version
 from detector.models.window import Sample
 from detector.types import Bool, Float32, Float64, Int64
@@ -31,12 +32,29 @@ _SETTLING = 1 / 3
 _CLEARLY = 0.1
 """Rows kept apart count that the model flags with a decade to spare. The others are false alarms for the most part:
 normal rows about the threshold, of which no two models flag the same."""
-_OUTLYING = 0.01
-"""Rows whose rate is under a hundredth of the target calibrate nothing, as in the model."""
+
+
+class Ended(NamedTuple):
+    """What became of the rows of a block that is complete.
+
+    able     bool [n]   their slots may learn at all
+    learned  bool [n]   the model learned them: they lie within the learning gate
+    faulty   bool [n]   they may not count as normal: their slot had an incident
+    over     int64 [m]  slots whose incidents resolved with one of them
+    """
+
+    able: Bool
+    learned: Bool
+    faulty: Bool
+    over: Int64
 
 
 class Shadow:
-    """One candidate in the shadow for so many blocks; `target` is the rate from which on rows are flagged."""
+    """One candidate in the shadow for so many blocks; `target` is the rate from which on rows are flagged.
+
+    It is judged as the model is: by the same filters, feedback, relations and smoothing, and its sketches follow the
+    same rows.
+    """
 
     def __init__(  # noqa: PLR0913 - what a candidate is compared with
         self, version: Version, *, bank: Bank, slots: Slots, judging: Judging, target: float, blocks: int
@@ -57,14 +75,24 @@ class Shadow:
         """Whether it has seen its blocks."""
         return self._seen >= self._blocks
 
-    def score(
-        self, program: Program, stack: Stack, called: Int64, turns: Sequence[Turn], scored: Sequence[Scored]
+    def score(  # noqa: PLR0913, PLR0917 - what the model made of a stack
+        self,
+        program: Program,
+        stack: Stack,
+        called: Int64,
+        turns: Sequence[Turn],
+        scored: Sequence[Scored],
+        ended: Sequence[Ended],
     ) -> None:
-        """Score the complete blocks of a stack by the candidate, `scored` being what the model made of its turns."""
-        distances, place = self._distances(program, stack, called)
-        for t, turn in enumerate(turns):
-            if turn.complete and not self.complete:
-                self._compare(turn.block, scored[t], distances[t, : len(turn.block)], place)
+        """Score the complete blocks of a stack by the candidate.
+
+        `scored` is what the model made of its turns, and `ended` what became of the complete ones.
+        """
+        scores, place = self._scores(program, stack, called)
+        complete = [t for t, turn in enumerate(turns) if turn.complete]
+        for t, end in zip(complete, ended, strict=True):
+            if not self.complete:
+                self._compare(t, turns[t], scores, scored[t], end, place)
                 self._seen += 1
 
     def decide(self, program: Program, apart: dict[str, Sample]) -> Decision:
@@ -105,8 +133,8 @@ class Shadow:
         slots = np.array([resident.get(entity, -1) for entity in self.version.entities], np.int64)
         return np.where((slots >= 0) & ~self._bank.unseeded(slots), slots, -1)
 
-    def _distances(self, program: Program, stack: Stack, called: Int64) -> tuple[Float32, Int64]:
-        """Return each row's distance by the candidate [T, B], and the candidate's place for each slot, -1 = none."""
+    def _scores(self, program: Program, stack: Stack, called: Int64) -> tuple[StackScores, Int64]:
+        """Return what the candidate says of each row, and the candidate's place for each slot, -1 = none."""
         members, place = self._members(), np.full(self._bank.capacity, -1, np.int64)
         known = np.flatnonzero(members >= 0)
         place[members[known]] = known
@@ -114,26 +142,30 @@ class Shadow:
         mine = np.flatnonzero(place[called] >= 0)
         self.version.overlay(states, mine, place[called[mine]])
         scores, _ = program(stack._replace(learns=np.zeros_like(stack.learns)), states)
-        return scores.distance, place
+        return scores, place
 
-    def _compare(self, block: Block, scored: Scored, distance: Float32, place_of: Int64) -> None:
+    def _compare(  # noqa: PLR0913, PLR0917 - a turn, and what candidate and model say of it
+        self, t: int, turn: Turn, scores: StackScores, scored: Scored, ended: Ended, place_of: Int64
+    ) -> None:
         """Follow one complete block: the candidate's calibration, and once that has settled the counts."""
-        mine = np.flatnonzero(scored.warm & ~np.isnan(distance))
+        block, judging, n = turn.block, self._judging, len(turn.block)
+        mine = np.flatnonzero(scored.warm & ~np.isnan(scores.distance[t, :n]))
         mine = mine[place_of[block.slots[mine]] >= 0]
-        if not len(mine):
-            return
         slots, place = block.slots[mine], place_of[block.slots[mine]]
-        alone = distance[mine].astype(np.float64)
-        smoothed = alone
-        if len(self._judging.alphas):
-            smoothed = smooth_by_all(alone[:, None], place, self._smoothed, self._judging.alphas)[:, 0]
-        rates = self._judging.reference.rates(scaled(smoothed, self._sketches[place, 0]))
+        counted = judging.counted(turn, scores.distance[t, :n], scores.parts[t, :n], scores.expected[t, :n])
+        alone, smoothed = scores.distance[t, mine].astype(np.float64), counted[0][mine]
+        if len(judging.alphas):
+            smoothed = smooth_by_all(smoothed[:, None], place, self._smoothed, judging.alphas)[:, 0]
+        own = self._sketches[place, 0]
+        rates = judging.reference.rates(scaled(judging.related(scored, mine, slots, smoothed, own), own))
         if self._seen >= _SETTLING * self._blocks:
             self._count(block.rows[mine], slots, place, rates, scored.rates[mine])
-        normal = (rates > _OUTLYING * self._target) & (scored.rates[mine] > _OUTLYING * self._target)
-        for which, scores in enumerate((smoothed, alone)):
-            present, group = distinct(place[normal], len(self.version))
-            self._sketches[present, which] = followed(self._sketches[present, which], scores[normal], group)
+        far = judging.too_far(rates, scored.least_rate)
+        sound = ended.able[mine] & ~ended.faulty[mine]
+        for which, each, follows in ((0, smoothed, sound), (1, alone, sound & ended.learned[mine])):
+            follow_sketches(self._sketches[:, which], place[follows], each[follows], far[follows])
+        over = place_of[ended.over]
+        self._smoothed[over[over >= 0]] = self._smoothed[over[over >= 0], :1]
 
     def _count(self, rows: Float32, slots: Int64, place: Int64, rates: Float64, before: Float64) -> None:
         bank, version = self._bank, self.version
@@ -155,9 +187,9 @@ class Shadow:
         block = Block(0, rows, slots, np.ones(n, np.bool_), 0.0)
         stack, called = assemble([Turn(block, 0, 0, complete=False)], self._bank.shape, self._bank.modes)
         model, _ = program(stack, self._bank.gather(called, stack.frame))
-        mine, _ = self._distances(program, stack, called)
+        mine, _ = self._scores(program, stack, called)
         was = self._judging.alone(model.distance[0, :n], self._bank.sketches[slots]) <= _CLEARLY * self._target
-        now = self._judging.alone(mine[0, :n], self._sketches[place]) <= self._target
+        now = self._judging.alone(mine.distance[0, :n], self._sketches[place]) <= self._target
         return was, now
 
 

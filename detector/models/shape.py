@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from detector.config.detection import Detection
 from detector.features.layout import columns_of, missing_of, steps_of
@@ -143,3 +144,8 @@ def form(detection: Detection) -> tuple[object, ...]:
     smoothed = len(detection.model.smoothing or ())
     sizes = shape.centroids, shape.members, seed_rows(detection)
     return features, tuple(events.cycles), events.entity, *sizes, smoothed, relates(detection)
+
+
+def form_digest(detection: Detection) -> str:
+    """Return a short text that is the same for configurations of the same form."""
+    return blake2b(repr(form(detection)).encode(), digest_size=8).hexdigest()

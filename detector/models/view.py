@@ -50,9 +50,15 @@ def either(one: View, other: View, sketches: Float64, others: Float64, counts: B
     of the common scale they are as rare. That there are two looks at each row is in the reference, which
     learns from what is returned.
     """
-    surprise = common(other.distance, others)
-    same = exceeded(surprise, sketches)
-    wins = counts & (same > one.distance) & (surprise >= FAR)
+    wins, distance = farther(one.distance, other.distance, sketches, others, counts)
     of_it = wins[:, None]
     parts, expected = np.where(of_it, other.parts, one.parts), np.where(of_it, other.expected, one.expected)
-    return View(np.where(wins, same, one.distance), parts, expected)
+    return View(distance, parts, expected)
+
+
+def farther(one: Float64, other: Float64, sketches: Float64, others: Float64, counts: Bool) -> tuple[Bool, Float64]:
+    """Return by distances [n] of two views of which rows the other is the more surprised, and `either`'s distance."""
+    surprise = common(other, others)
+    same = exceeded(surprise, sketches)
+    wins = counts & (same > one) & (surprise >= FAR)
+    return wins, np.where(wins, same, one)

@@ -12,6 +12,7 @@ from detector.types import ControlKind, ControlRecord
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -21,6 +22,13 @@ def add(sqlite: sqlite3.Connection, control: ControlRecord) -> None:
     sqlite.execute(
         "INSERT INTO control (boundary, kind, payload, checksum) VALUES (?, ?, ?, ?)", (*values, checksum(*values))
     )
+
+
+def drop(sqlite: sqlite3.Connection, places: Sequence[int]) -> None:
+    """Delete those at some places of their order, counted from 0, inside the caller's transaction."""
+    if places:
+        sequences = sqlite.execute("SELECT sequence FROM control ORDER BY sequence").fetchall()
+        sqlite.executemany("DELETE FROM control WHERE sequence = ?", [sequences[place] for place in places])
 
 
 def read(sqlite: sqlite3.Connection, file: Path) -> list[ControlRecord]:

@@ -172,17 +172,18 @@ class MemoryPartition:
             self._staged.update((slot.entity, slot) for slot in chunk)
         return sum(len(slot.entity) + len(slot.state) for slot in chunk)
 
-    def commit_checkpoint(
+    def commit_checkpoint(  # noqa: PLR0913, PLR0917 - what a checkpoint consists of
         self,
         checkpoint: Checkpoint,
         forgotten: Sequence[str],
         rejects: Sequence[DeadLetter],
         entries: Sequence[OutboxEntry],
         events: Sequence[KeptEvents] = (),
+        spent: Sequence[int] = (),
     ) -> int:
         """Make the staged slots and `checkpoint` current; returns bytes written.
 
-        A forgotten entity's slot goes, staged or not.
+        A forgotten entity's slot goes, staged or not, and so do the control records at the places `spent`.
         """
         with self._lock:
             kept = self._now_kept
@@ -194,6 +195,8 @@ class MemoryPartition:
             kept.rejects = [*kept.rejects, *rejects][-self._keep_rejects :]
             self._add(entries)
             kept.events += events
+            gone = set(spent)
+            kept.controls = [record for place, record in enumerate(kept.controls) if place not in gone]
         return (
             len(checkpoint.header)
             + sum(len(reject.value or b"") + len(reject.key or b"") for reject in rejects)

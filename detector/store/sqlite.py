@@ -215,17 +215,18 @@ class SqlitePartition:
         self._head = head
         return written
 
-    def commit_checkpoint(
+    def commit_checkpoint(  # noqa: PLR0913, PLR0917 - what a checkpoint consists of
         self,
         checkpoint: Checkpoint,
         forgotten: Sequence[str],
         rejects: Sequence[DeadLetter],
         entries: Sequence[OutboxEntry],
         events: Sequence[KeptEvents] = (),
+        spent: Sequence[int] = (),
     ) -> int:
         """Make the staged slots and `checkpoint` current; returns bytes written.
 
-        A forgotten entity's slot goes, staged or not.
+        A forgotten entity's slot goes, staged or not, and so do the control records at the places `spent`.
         """
         head = replace(self._head, staging=0, generation=self._head.generation + 1)
         with self._writer.writing() as sqlite:
@@ -236,6 +237,7 @@ class SqlitePartition:
             outbox.add(sqlite, entries, self._now())
             kept_events.add(sqlite, events)
             kept_events.prune(sqlite, self._keep_events)
+            controls.drop(sqlite, spent)
         self._head = head
         self._ids.drop(forgotten)
         return (

@@ -44,7 +44,8 @@ def listed(records: Sequence[ControlRecord], time: float | None) -> list[dict[st
         if record.kind is not ControlKind.FEEDBACK:
             continue
         if "undo" in said:
-            told[said["undo"]] |= {"state": "undone", "undone_by": said["by"], "undone_at": said["at"]}
+            if said["undo"] in told:  # else it was said so long ago that it is kept no more
+                told[said["undo"]] |= {"state": "undone", "undone_by": said["by"], "undone_at": said["at"]}
             continue
         over = time is not None and said["until"] is not None and said["until"] <= time
         shown = {name: value for name, value in said.items() if name not in {"features", "centre", "scale"}}
@@ -82,6 +83,24 @@ def record(path: Path, partition: Partition, offset: int) -> Looked:
             events.span(sqlite) if events.exist(sqlite) else None,
             (checkpoint.topic_id if checkpoint else "") or folder.read_id(path),
         )
+
+
+def findings(path: Path, limit: int) -> list[dict[str, Any]]:
+    """Return what refits found anomalous in hindsight, the newest first; none of it was an incident.
+
+    What several refits found is told once, as the last of them saw it.
+    """
+    folder.read_id(path)
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for partition in folder.partitions(path):
+        with view(path, partition) as (sqlite, file):
+            candidates = [each.payload for each in controls.read(sqlite, file) if each.kind is ControlKind.CANDIDATE]
+        for payload in candidates:
+            for each in payload["findings"]:
+                same = (partition, each["entity"], each["time"], tuple(each["values"].values()))
+                told = {"partition": str(partition), **each, "candidate": payload["candidate"], "at": payload["at"]}
+                found[same] = told
+    return sorted(found.values(), key=lambda each: -float(each["time"]))[:limit]
 
 
 class Told(NamedTuple):

@@ -60,6 +60,7 @@ class _Checkpoint:
     rejects: Sequence[DeadLetter]
     entries: Sequence[OutboxEntry]
     events: Sequence[KeptEvents]
+    spent: Sequence[int]
     started: float
 
 
@@ -129,6 +130,7 @@ class Writer:
         entries: Sequence[OutboxEntry],
         started: float,
         events: Sequence[KeptEvents] = (),
+        spent: Sequence[int] = (),
     ) -> None:
         """Commit a checkpoint behind the slots and alerts handed over before; `started` is monotonic seconds."""
         size = (
@@ -137,7 +139,7 @@ class Writer:
             + sum(len(entry.body) for entry in entries)
             + sum(len(each.body) for each in events)
         )
-        self._put(_Checkpoint(store, size, checkpoint, forgotten, rejects, entries, events, started))
+        self._put(_Checkpoint(store, size, checkpoint, forgotten, rejects, entries, events, spent, started))
 
     def finished(self) -> list[Finished]:
         """Return the checkpoints that became durable since the last call, in order."""
@@ -263,7 +265,12 @@ class Writer:
             self._complete(command, None)
         else:
             written = command.store.commit_checkpoint(
-                command.checkpoint, command.forgotten, command.rejects, command.entries, command.events
+                command.checkpoint,
+                command.forgotten,
+                command.rejects,
+                command.entries,
+                command.events,
+                command.spent,
             )
             self._complete(command, written)
         return command.entries

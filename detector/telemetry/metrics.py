@@ -108,6 +108,11 @@ class Metrics:
         self.refit_agreement = self._gauge(
             "refit_agreement", "Share of rows that the last refit and the model judged alike", *_PARTITION
         )
+        self.refit_findings = self._gauge(
+            "refit_findings",
+            "Rows that were not flagged when they came, and that the last refit found anomalous in hindsight",
+            *_PARTITION,
+        )
         self.candidates_in_shadow = self._gauge(
             "candidates_in_shadow", "Candidates that score the stream beside the model now"
         )
@@ -265,6 +270,7 @@ class Metrics:
             self.kafka_consumer_lag_seconds,
             self.partition_idle_seconds,
             self.refit_agreement,
+            self.refit_findings,
             self.model_version,
         ):
             _remove(gauge, *mine)

@@ -262,6 +262,23 @@ def test_controls_come_back_in_order(store: Store) -> None:
     partition.close()
 
 
+def test_a_checkpoint_drops_control_records_by_their_places(store: Store) -> None:
+    partition = store.open(PARTITION)
+    made = [ControlRecord(n, ControlKind.LEARNING, {"n": n}) for n in range(8)]
+    for control in made[:6]:
+        partition.add_control(control)
+    partition.commit_checkpoint(checkpoint(1), [], [], [], spent=[0, 2, 5])
+    partition.add_control(made[6])
+    assert partition.controls() == [made[1], made[3], made[4], made[6]]
+    partition.commit_checkpoint(checkpoint(2), [], [], [], spent=[1, 3])
+    partition.commit_checkpoint(checkpoint(3), [], [], [])
+    partition.close()
+    partition = store.open(PARTITION)
+    partition.add_control(made[7])
+    assert partition.controls() == [made[1], made[4], made[7]]
+    partition.close()
+
+
 # --- alerts and the outbox
 
 

@@ -51,6 +51,7 @@ class Refitted:
         self.seconds: list[float] = []
         self.kept: list[Record] = []
         self.agreement: dict[Partition, float] = {}
+        self.overlooked = 0
         self.measured: dict[Partition, Decision] = {}
         self.stores = store or MemoryStore(keep_rejects=10)
         opened = self.stores.open(PARTITION)
@@ -73,6 +74,7 @@ class Refitted:
             "topic-id",
             store=opened,
             model=model,
+            controls=opened.controls(),
             position=Position(0),
             through=Position(0),
             through_block=0,
@@ -94,9 +96,9 @@ class Refitted:
         if seconds is not None:
             self.seconds.append(seconds)
 
-    def compared(self, partition: Partition, agreement: float) -> None:
+    def compared(self, partition: Partition, agreement: float, overlooked: int) -> None:
         """Keep the agreement."""
-        self.agreement[partition] = agreement
+        self.agreement[partition], self.overlooked = agreement, overlooked
 
     def decided(self, partition: Partition, decision: Decision) -> None:
         """Keep what the shadow measured."""

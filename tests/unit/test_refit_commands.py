@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detector.errors import CommandError, NotMineError
+from detector.models.versions import Version
 from detector.refit_commands import RefitCommands
-from tests.support.models import PARTITION
-from tests.support.refitted import PLAN, Refitted
+from detector.types import ControlKind
+from tests.support.models import PARTITION, rows
+from tests.support.refitted import PLAN, Refitted, stream
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,25 @@ def test_diff_tells_how_far_centroids_moved(commands: RefitCommands) -> None:
     assert 0 < entity["moved_mean"] <= entity["moved_most"]
     (same,) = commands.diff({"before": 1, "after": 1})["partitions"][0]["entities"]
     assert same["moved_most"] == 0
+
+
+def test_a_version_of_a_model_of_another_form_is_not_kept_for_this_one() -> None:
+    """To put it in force would be to put rows of three features where there are four."""
+    other = Refitted()
+    other.feed(1000)
+    other.refitting.roll_back(other.owned, 1, Version.of(other.model.bank, np.array([0]), [""]))
+    other.feed(128)
+    commands = RefitCommands(other.refitting, other.partitions, PLAN.parameters)
+    assert listed(commands)["kept"] == [1]
+    detection = other.model.detection
+    fewer = replace(detection, model=detection.model.model_copy(update={"centroids": 5}))
+    other.owned.control(ControlKind.CONFIGURATION, fewer.to_payload())
+    other.model.advance(rows(stream(other.at, 200), start=other.at))
+    other.model.advance(rows(stream(other.at, 200), start=other.at))
+    assert (other.model.model_version, listed(commands)["kept"]) == (3, [])
+    with pytest.raises(CommandError, match=r"no version 1 is kept \(kept: none yet; in force: 3\)"):
+        commands.roll_back({"to": 1})
+    other.close()
 
 
 @pytest.mark.parametrize("number", [7, None, "1"])

@@ -160,6 +160,7 @@ def test_noise_that_was_not_flagged_is_found_in_hindsight_and_pages_nobody() -> 
         one.until(lambda: one.state() == "shadow")
         findings = one.owned.store.controls()[-1].payload["findings"]
         assert 0 < len(findings) <= 20
+        assert one.overlooked == one.owned.store.controls()[-1].payload["overlooked"] >= len(findings)
         assert findings[0]["severity"] == "info"
         assert findings[0]["values"]["f0"] > 50
         assert findings[0]["score"] >= 2.0

@@ -12,7 +12,7 @@ from detector.cli.top import _watch
 from detector.cli.top_view import Seen, picture
 
 
-def daemon(rows: int, *, pid: int = 7, worst: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+def daemon(rows: int, *, pid: int = 7, worst: tuple[dict[str, Any], ...] = (), findings: int = 0) -> dict[str, Any]:
     partition = {
         "partition": "metrics/0",
         "rows_seen": rows,
@@ -22,6 +22,7 @@ def daemon(rows: int, *, pid: int = 7, worst: tuple[dict[str, Any], ...] = ()) -
         "entities_warming_up": 3,
         "incidents_open": {"warning": 1, "critical": 2},
         "worst": list(worst),
+        "findings": findings,
     }
     return {"version": "1", "pid": pid, "started": 0.0, "ready": True, "blocked": {}, "partitions": [partition]}
 
@@ -59,6 +60,11 @@ def test_no_rate_is_made_up_for_a_first_look_or_for_another_process() -> None:
 def test_the_entities_that_are_worst_come_first_with_control_characters_shown() -> None:
     lines = drawn(Seen(1.0, [daemon(1, worst=(entity("a\x1b[31m", 4.0), entity("b", 6.5, "critical")))]))
     assert lines[-2:] == ["b metrics/0 critical 6.5 9 90 s", "a\\x1b[31m metrics/0 warning 4.0 9 90 s"]
+
+
+def test_what_refits_found_in_hindsight_is_told_with_where_to_look() -> None:
+    lines = drawn(Seen(1.0, [daemon(1, findings=3), daemon(1, findings=2)]))
+    assert lines[-1] == "5 found in hindsight by the last refits: detector incidents list"
 
 
 def test_what_it_waits_for_is_told() -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from detector.candidates import propose
+from detector.config.filters import Filter
 from detector.models.decision import Reason
 from detector.models.partition import PartitionModel
 from detector.models.shadow import Shadow
@@ -15,7 +17,7 @@ from detector.models.window import WindowLimits
 from detector.refit.fitting import fit
 from detector.refit.values import Parameters
 from detector.refit.values import Window as Task
-from detector.types import Bool, Float64
+from detector.types import Bool, ControlKind, ControlRecord, Float64
 from tests.support.models import PARTITION, programs, rows, small
 
 CENTRES = np.array([[0.0, 0.0, 0.0, 0.0], [9.0, 0.0, 3.0, -5.0], [0.0, 9.0, -3.0, 5.0]])
@@ -31,7 +33,7 @@ class Fed(NamedTuple):
 class Stream:
     """A partition's model with a window, and the rows that come: three clusters, with bursts of one kind of anomaly."""
 
-    def __init__(self, preset: str) -> None:
+    def __init__(self, preset: str, filters: Filter | None = None) -> None:
         smooth: dict[str, Any] = {"smoothing": [3.0, 30.0], "gate": 1.5} if preset == "metrics" else {}
         detection = small(
             features=4,
@@ -45,6 +47,9 @@ class Stream:
             scale="within",
             **smooth,
         )
+        if filters is not None:
+            features = [each.model_copy(update={"filter": filters}) for each in detection.events.features]
+            detection = replace(detection, events=detection.events.model_copy(update={"features": features}))
         limits = WindowLimits(2000, 1 << 20, 1e6, 10)
         self.model = PartitionModel(PARTITION, detection, programs=programs, load=lambda _: {}, window=limits)
         self.rng = np.random.default_rng(0)
@@ -171,3 +176,85 @@ def test_a_candidate_is_calibrated_by_the_stream_that_it_shadows(preset: str) ->
     right = shadow.calibrated(np.array([0])).sketches[0, 0, 0]
     live = stream.model.bank.sketches[0, 0, 0]
     assert abs(right - live) < 0.5 * abs(wrong.sketches[0, 0, 0] - live)
+
+
+@PRESETS
+def test_a_candidate_is_judged_by_the_filters_that_the_model_is_judged_by(preset: str) -> None:
+    """Rows that lie beyond what they were, in the direction that nobody is to be told of."""
+    stream = Stream(preset, Filter(direction="drop"))
+    stream.feed(8000)
+    window = stream.model.beside.window
+    assert window is not None
+    candidate = stream.candidate(window.normal(1)[""].rows.astype(np.float64))
+    shadow = stream.model.beside.begin_shadow(candidate, stream.model.budget.rate, 30)
+    while not shadow.complete:
+        values = CENTRES[0] + stream.rng.normal(0, 1, (64, 4))
+        values[::4] += 30.0
+        stream.model.advance(rows(values, start=stream.at))
+        stream.at += 64
+    decision = shadow.decide(stream.model.program, window.apart())
+    assert decision.flagged_before < 0.1 * decision.rows
+    assert decision.flagged < 0.1 * decision.rows
+
+
+def test_rows_that_are_too_far_out_move_the_scale_of_a_candidate_that_knows_few_rows() -> None:
+    """As they do the model's: all of its first rows may be far out by a scale that is wrong."""
+    stream = Stream("events")
+    stream.feed(8000)
+    window = stream.model.beside.window
+    assert window is not None
+    candidate = stream.candidate(window.normal(1)[""].rows.astype(np.float64))
+    settled = {}
+    for known in (10.0, 1000.0):
+        wrong = Version.from_payload(candidate.payload())
+        wrong.sketches[:] = [0.01, 0.05, known]
+        settled[known] = stream.shadow(wrong).calibrated(np.array([0])).sketches[0, 0, 0]
+    live = stream.model.bank.sketches[0, 0, 0]
+    assert abs(settled[10.0] - live) < 0.3 * live
+    assert settled[1000.0] < 0.3 * live, "a few rows far out hide no others"
+
+
+def test_smoothed_scores_of_a_candidate_go_on_from_the_fastest_when_an_incident_resolves() -> None:
+    stream = Stream("metrics")
+    stream.feed(8000)
+    window = stream.model.beside.window
+    assert window is not None
+    shadow = stream.model.beside.begin_shadow(
+        stream.candidate(window.normal(1)[""].rows.astype(np.float64)), stream.model.budget.rate, 1000
+    )
+    stream.feed(640)
+    assert shadow._smoothed[0, 0] != shadow._smoothed[0, 1]
+    stream.feed(64, burst=1.0)
+    assert stream.model.incidents.open
+    for _ in range(100):
+        stream.feed(64)
+        if not stream.model.incidents.open:
+            break
+    own = stream.model.bank.smoothed[0]
+    alphas = len(stream.model.judging.alphas)
+    model = own.reshape(alphas, -1)[:, 0]
+    assert np.abs(shadow._smoothed[0] - model).max() < 0.5 * model.max(), "as the model's, which echo no fault either"
+
+
+def test_what_an_operator_approved_counts_for_the_candidate_too() -> None:
+    stream = Stream("events")
+    stream.feed(8000)
+    names = [feature.name for feature in stream.model.detection.events.features]
+    said = {
+        "id": "approved",
+        "verdict": "normal",
+        "entity": None,
+        "until": None,
+        "features": names,
+        "centre": BURST.tolist(),
+        "scale": [1.0] * 4,
+    }
+    boundary = stream.model.open.number + 1
+    stream.model.control([ControlRecord(boundary, ControlKind.FEEDBACK, said)])
+    stream.feed(640)
+    window = stream.model.beside.window
+    assert window is not None
+    shadow = stream.shadow(stream.candidate(window.normal(1)[""].rows.astype(np.float64)), burst=0.1)
+    decision = shadow.decide(stream.model.program, {})
+    assert decision.flagged_before < 0.05 * decision.rows
+    assert decision.flagged < 0.05 * decision.rows

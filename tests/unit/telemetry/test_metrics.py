@@ -71,6 +71,7 @@ NAMES = [
     "refits_total{result}",
     "refit_duration_seconds",
     "refit_agreement{topic,partition}",
+    "refit_findings{topic,partition}",
     "candidates_in_shadow",
     "shadow_error{topic,partition,of}",
     "shadow_flagged_ratio{topic,partition,of}",
