@@ -14,6 +14,8 @@ _MICRO = 500
 """Micro-clusters that stand for more rows than that."""
 _MOST = 32
 """Clusters among which the widest gap is looked for."""
+_LEAST = 0.01
+"""Merges below this share of the highest are one height: how far apart near rows lie says nothing of clusters."""
 
 
 def hierarchical(
@@ -89,10 +91,14 @@ def _micro_clusters(z: Float64, weights: Float64, seed: int) -> tuple[Float64, I
 
 
 def _cut(tree: Float64, distance: float | None, count: int | None) -> Int64:
-    """Cut the tree at a height, into a number of clusters, or at the widest gap between two merges."""
+    """Cut the tree at a height, into a number of clusters, or at the widest gap between two merges.
+
+    Gaps are ratios: heights grow with the rows of what is merged, so that by differences two heavy clusters far apart
+    hid that a light one is none of them, and its rows were called noise.
+    """
     if distance is None and count is None:
-        last = tree[-_MOST:, 2]
-        gaps = np.diff(last)
+        last = np.maximum(tree[-_MOST:, 2], max(_LEAST * tree[-1, 2], 1e-12))
+        gaps = np.diff(np.log(last))
         count = len(last) - int(gaps.argmax()) if len(gaps) and gaps.max() > 0 else 1
     at, criterion = (count, "maxclust") if count is not None else (distance, "distance")
     labels: Int64 = fcluster(tree, at, criterion).astype(np.int64)

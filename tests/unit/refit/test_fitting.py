@@ -170,6 +170,19 @@ def test_the_tree_is_cut_where_the_configuration_says(cut: dict[str, float], clu
     assert fit(window(values), replace(WARD, **cut)).clusters == clusters  # type: ignore[arg-type]
 
 
+def test_a_light_cluster_beside_two_heavy_ones_is_a_cluster_and_no_noise() -> None:
+    rng = np.random.default_rng(0)
+    centres = np.array([[20.0, 40.0, 100.0, 5.0], [60.0, 70.0, 300.0, 9.0], [35.0, 90.0, 50.0, 2.0]])
+    of = rng.choice(3, 4000, p=[0.6, 0.3, 0.1])
+    found = fit(window(centres[of] + rng.normal(0, [2.0, 3.0, 10.0, 0.5], (4000, 4))), WARD)
+    assert (found.clusters, found.noise.mean() < 0.01) == (3, True)
+
+
+def test_of_few_values_each_is_a_cluster_of_the_tree_however_often_it_comes() -> None:
+    values = np.repeat([[0.0, 1.0], [5.0, 1.0], [5.0, 9.0]], 100, axis=0)
+    assert fit(window(values), WARD).clusters == 3
+
+
 def test_kmeans_takes_the_number_given_and_one_where_there_is_no_structure() -> None:
     values, _ = blobs(noise=0)
     assert fit(window(values), replace(KMEANS, k=5)).clusters == 5
