@@ -81,7 +81,8 @@ def _scatter(axes: Any, features: Sequence[str], window: Window, candidate: Cand
     _centroids(axes, window, candidate, base, mean)
     axes.set_xlabel(_axis(base[:, 0], shares[0], features))
     axes.set_ylabel(_axis(base[:, 1], shares[1], features))
-    axes.set_title(f"{len(points):,} rows, {_counted(candidate.clusters, 'cluster')}", color=_INK, fontsize=11)
+    what = f"{len(points):,} rows, {_counted(candidate.clusters, 'cluster')}; axes in standard deviations"
+    axes.set_title(what, color=_INK, fontsize=11)
     axes.grid(visible=True, color="#eeeeee")
     axes.set_axisbelow(True)
     axes.legend(loc="best", fontsize=8, framealpha=0.9)
@@ -109,7 +110,8 @@ def _tree(axes: Any, candidate: Candidate) -> None:
     )
     axes.axhline(cut, color=_NOISE, linewidth=1.0, linestyle="--", label=f"cut at {cut:.3g}")
     axes.set_title("Ward's tree", color=_INK, fontsize=11)
-    axes.set_xlabel(f"{len(drawn['ivl'])} branches of {len(tree) + 1:,}")
+    leaves = "rows" if len(tree) + 1 == len(candidate.labels) else "groups of near rows"
+    axes.set_xlabel(f"{len(drawn['ivl'])} branches of {len(tree) + 1:,} {leaves}")
     axes.set_ylabel("height of a merge, in standard deviations")
     axes.legend(loc="upper right", fontsize=8)
 
