@@ -8,6 +8,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
+from detector.config.document import Document, dotted
+from detector.config.explain import problems
 from detector.config.sections import Config
 from detector.errors import ConfigError
 
@@ -35,14 +37,20 @@ def settings(given: Sequence[str]) -> Settings:
                 f"--set {text}: expected KEY=VALUE, the key beginning with {', '.join(k + '.' for k in _DECIDING)}"
             )
             raise ConfigError(message)
-        place = read
+        place: Any = read
         for key in keys[:-1]:
-            place = place.setdefault(key, {})
+            place = place.setdefault(key, {}) if isinstance(place, dict) else None
         try:
+            if not isinstance(place, dict):
+                message = f"--set {text}: another --set gives `{'.'.join(keys[:-1])}` a value that holds no keys"
+                raise ConfigError(message)
             place[keys[-1]] = yaml.safe_load(value)
             Config.model_validate(_PLAIN | read)
-        except (yaml.YAMLError, ValidationError) as error:
-            detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else " ".join(str(error).split())
-            message = f"--set {text}: {detail}"
+        except yaml.YAMLError as error:
+            message = f"--set {text}: {' '.join(str(error).split())}"
+            raise ConfigError(message) from None
+        except ValidationError as error:
+            problem = problems(error, Document(_PLAIN | read))[0]
+            message = f"--set {text}: {dotted(problem.path)}: {problem.text}"
             raise ConfigError(message) from None
     return read

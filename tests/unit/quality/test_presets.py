@@ -17,8 +17,8 @@ def test_settings_are_nested_as_their_keys_say_and_read_as_yaml() -> None:
     [
         ("model.mass", "expected KEY=VALUE"),
         ("store.path=/tmp", "beginning with model., blocks., entities., alerting."),
-        ("model.mass=2", "less than or equal to 1"),
-        ("model.masses=1", "Extra inputs"),
+        ("model.mass=2", "model.mass: found `2`, expected at most 1"),
+        ("model.masses=1", "model.masses: unknown key, did you mean `mass`?"),
         ("model.mass=[", "--set model.mass="),
     ],
 )
@@ -26,3 +26,8 @@ def test_what_is_no_setting_is_refused_with_what_was_given(given: str, told: str
     with pytest.raises(ConfigError, match="--set") as refused:
         settings([given])
     assert told in str(refused.value)
+
+
+def test_a_setting_within_a_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"another --set gives `model\.smoothing` a value that holds no keys"):
+        settings(["model.smoothing=[3]", "model.smoothing.half=1"])
