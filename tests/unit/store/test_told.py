@@ -42,7 +42,7 @@ def test_findings_of_all_partitions_come_once_the_newest_first(tmp_path: Path) -
 
 
 def test_a_finding_is_a_line_without_control_characters(tmp_path: Path) -> None:
-    many = {f"f{n}": float(n) for n in range(9)}
+    many: dict[str, Any] = {f"f{n}": float(n) for n in range(9)}
     keep(tmp_path, PARTITIONS[0], [found(30.0, **many), found(20.0, None, cpu=None)])
     one, other = map(finding, findings(tmp_path, 10))
     assert one.startswith("info  1970-01-01T00:00:30+00:00  web\\x1b[31m: score 5.2; f0 0, f1 1, ")
