@@ -215,7 +215,7 @@ def test_as_many_incidents_open_at_once_as_there_are_hosts() -> None:
     hosts = [f"host-{number:02d}" for number in range(100)]
     incidents = started(hosts=hosts)
     told, _, _ = incidents.follow(seen(list(range(100)), [1e-3] * 100, [0.0] * 100))
-    assert sorted(each.entity for each in told) == hosts == incidents.entities()
+    assert sorted(each.entity or "" for each in told) == hosts == incidents.entities()
     incidents.end(range(100), Reason.FORGOTTEN)
     assert [ending.facts.count for ending in incidents.ending] == [1] * 100
 
