@@ -36,6 +36,9 @@ def plot(  # noqa: PLR0913, PLR0917 - options of a command
     a file are clustered as a refit would. Needs the extra `plot`.
     """
     _available(output)
+    if algorithm is not None and file is None:
+        message = "--algorithm: counts with --file alone; for a store: `detector refit --algorithm NAME --wait` first"
+        raise typer.BadParameter(message)
     from detector.errors import ConfigError  # noqa: PLC0415 - `--help` needs none of it
     from detector.refit.picture import draw  # noqa: PLC0415 - matplotlib takes half a second
 
@@ -52,7 +55,12 @@ def plot(  # noqa: PLR0913, PLR0917 - options of a command
         raise ConfigError(message)
     at = record.entities.index(entity) if entity is not None else 0
     named = f"{source}, {record.entities[at]}" if record.entities[at] else source
-    draw(output, f"{named}: {record.parameters.algorithm}", record.features, record.windows[at], record.candidates[at])
+    title = f"{named}: {record.parameters.algorithm}"
+    try:
+        draw(output, title, record.features, record.windows[at], record.candidates[at])
+    except OSError as error:
+        message = f"{output}: cannot be written ({error.strerror}); name a file in a folder that there is"
+        raise typer.BadParameter(message) from error
     typer.echo(f"{output}: {len(record.windows[at].rows):,} rows of {named}")
 
 

@@ -101,6 +101,10 @@ def test_what_cannot_be_drawn_is_told(config: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text('{"host": "a"}\nnonsense\n', encoding="utf-8")
     with pytest.raises(SourceError, match="holds 0 events as `events` reads them; the first reject"):
         plot(tmp_path / "p.png", "--file", tmp_path / "bad.jsonl", "--config", config)
+    missing = plot(tmp_path / "no" / "p.png", "--file", file, "--config", config)
+    assert "cannot be written (No such file or directory)" in " ".join(missing.split())
+    ignored = plot(tmp_path / "p.png", "--algorithm", "kmeans", "--config", config)
+    assert "--algorithm: counts with --file alone" in " ".join(ignored.split())
     assert "expected a name that ends in .png or .svg" in plot(tmp_path / "p.jpg", "--file", file, "--config", config)
     assert "expected dbscan, hierarchical or kmeans" in plot(
         tmp_path / "p.png", "--file", file, "--algorithm", "optics", "--config", config
