@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from detector.config.section import Secret, Section
-from detector.config.units import HttpUrl, Names, Seconds
+from detector.config.units import HttpUrl, Seconds, Servers
 
 
 class Tls(Section):
@@ -64,7 +64,7 @@ class Sasl(Section):
 class Kafka(Section):
     """How to reach a Kafka cluster."""
 
-    bootstrap_servers: Names = ["127.0.0.1:9092"]
+    bootstrap_servers: Servers = ["127.0.0.1:9092"]
     """host:port of one or more brokers, as a list or as text with commas."""
     tls: Tls | None = None
     """TLS settings; absent = no TLS."""

@@ -25,6 +25,8 @@ _BYTES = {
 }
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
+_PORT = re.compile(r":[0-9]{1,9}$")
+_HOST = re.compile(r"[^\s:/@,\[\]]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -102,6 +104,16 @@ def network(given: str) -> str:
     return given
 
 
+def server_address(given: str) -> str:
+    """Check that it is host:port, of which the port may be left out (9092) and an IPv6 address stands in brackets."""
+    host, _, port = given.rpartition(":") if _PORT.search(given) else (given, "", "9092")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not _HOST.fullmatch(bare) or (":" in bare) != (bare != host) or not 0 < int(port) < 65536:
+        message = f"expected host:port, such as kafka-1:9092 or [::1]:9092, found `{given}`"
+        raise ValueError(message)
+    return given
+
+
 def topic_name(given: str) -> str:
     """Check that Kafka can have a topic of this name."""
     if not _TOPIC.fullmatch(given) or given in {".", ".."}:
@@ -148,6 +160,9 @@ OptionalNames = Annotated[
     WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string", "minLength": 1}}, {"type": "string"}]}),
 ]
 """Any number of names; text is split at its commas."""
+
+Servers = Annotated[Names, AfterValidator(lambda given: [server_address(server) for server in given])]
+"""One or more addresses of servers."""
 
 TopicName = Annotated[str, AfterValidator(topic_name)]
 """The name of a Kafka topic."""

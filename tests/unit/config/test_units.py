@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from detector.config.units import Bytes, Count, HttpUrl, Names, Seconds, instant
+from detector.config.units import Bytes, Count, HttpUrl, Names, Seconds, Servers, instant
 
 
 def read(kind: Any, given: object) -> Any:
@@ -27,6 +27,11 @@ def read(kind: Any, given: object) -> Any:
         (Names, "a, b,,c", ["a", "b", "c"]),
         (Names, ["a,b"], ["a,b"]),
         (HttpUrl, "http://[::1]:8080/x?y", "http://[::1]:8080/x?y"),
+        (
+            Servers,
+            "a-1.b:1, c, 10.0.0.1:65535, [::1]:9092, [fe80::1%eth0]",
+            ["a-1.b:1", "c", "10.0.0.1:65535", "[::1]:9092", "[fe80::1%eth0]"],
+        ),
     ],
 )
 def test_values_are_read_as_people_write_them(kind: Any, given: object, value: object) -> None:
@@ -54,6 +59,10 @@ def test_values_are_read_as_people_write_them(kind: Any, given: object, value: o
         (HttpUrl, "//a/b"),
         (HttpUrl, "http://a:99999/"),
         (HttpUrl, "http://a:0/"),
+        *(
+            (Servers, wrong)
+            for wrong in ("a:b", "a:", ":1", "a:0", "a:65536", "::1:9092", "[a]:1", "http://a:1", "a b:1")
+        ),
     ],
 )
 def test_what_is_none_is_refused(kind: Any, given: object) -> None:
