@@ -16,6 +16,7 @@ from typing import IO, Any, Self
 import httpx2
 import yaml
 
+from tests.support.alert_schema import assert_alerts
 from tests.support.broker import wait_until
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
@@ -141,11 +142,16 @@ class Daemon:
         return self.wait()
 
     def wait(self, seconds: float = PATIENCE) -> int:
-        """Wait until the process has ended; returns its exit status (negative: the signal that ended it)."""
+        """Wait until the process has ended; returns its exit status (negative: the signal that ended it).
+
+        What it wrote on standard output must be alerts.
+        """
         assert self._process is not None
         status = self._process.wait(seconds)
         for reader in self._readers:
             reader.join(seconds)
+        # What it was killed in the middle of is no line.
+        assert_alerts(line for line in self.output if line.endswith("\n"))
         return status
 
     # --- what it says

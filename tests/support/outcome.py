@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from detector.types import Partition
+from tests.support.alert_schema import assert_alerts
 from tests.support.broker import Cluster
 from tests.support.daemon import Daemon, DaemonFactory
 from tests.support.kafka_topic import read_all
@@ -50,11 +51,14 @@ class Watched:
         until_read(self.feed.cluster, self.group, self.feed.ends)
         self.daemon.until(lambda: undelivered(self.daemon.store) == 0, "all was delivered")
         assert self.daemon.terminate() == 0
-        return Outcome(
+        outcome = Outcome(
             state_of(self.daemon.store),
             _by_id((request.id, request.body) for request in self.receiver.requests),
             *(_by_id(_messages(self.feed.cluster, topic)) for topic in self.topics),
         )
+        assert_alerts(outcome.webhooks.values())
+        assert_alerts(value for _, value, _ in outcome.alerts.values())
+        return outcome
 
 
 def undisturbed(new_daemon: DaemonFactory, feed: Feed) -> Outcome:
