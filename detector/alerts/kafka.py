@@ -200,9 +200,11 @@ def alert_message(entry: OutboxEntry) -> Message:
 def dead_letter_message(entry: OutboxEntry) -> Message:
     """Return a dead letter's message: the record's own key, value and headers, and why it was rejected."""
     letter = dead_letters.decode(entry.body)
-    # kafka-python takes no message that has neither key nor value; an empty value is the nearest to none.
+    # kafka-python takes no message that has neither key nor value, and no header without one; an empty value is the
+    # nearest to none.
     value = b"" if letter.key is None and letter.value is None else letter.value
-    return Message(letter.key, value, [*letter.headers, *_reasons(entry.id, letter)])
+    own = [(name, b"" if text is None else text) for name, text in letter.headers]
+    return Message(letter.key, value, [*own, *_reasons(entry.id, letter)])
 
 
 def _reasons(id_: str, letter: DeadLetter) -> list[tuple[str, bytes]]:

@@ -153,7 +153,9 @@ def _told(letter: DeadLetter) -> dict[str, object]:
         "rows": letter.rows,
         "reasons": letter.reasons,
         "detail": letter.detail,
-        "headers": [[name, value.decode(errors="replace")] for name, value in letter.headers],
+        "headers": [
+            [name, None if value is None else value.decode(errors="replace")] for name, value in letter.headers
+        ],
         **content,
     }
 

@@ -152,7 +152,8 @@ def _headers(data: bytes, at: int) -> tuple[list[tuple[str, bytes | None]], int]
         if length < 0:
             message = f"a header's name has {length} bytes"
             raise CorruptRecordError(message)
-        name, at = data[at : at + length].decode(), at + length
+        # A name that is no text must not end the daemon; kafka-python would call the log damaged.
+        name, at = data[at : at + length].decode(errors="backslashreplace"), at + length
         length, at = _number(data, at)
         value = data[at : at + length] if length >= 0 else None
         headers.append((name, value))

@@ -167,7 +167,7 @@ def dead_letters(sqlite: sqlite3.Connection, partition: Partition) -> list[DeadL
             timestamp,
             key,
             value,
-            msgspec.msgpack.decode(headers, type=tuple[tuple[str, bytes], ...]),
+            msgspec.msgpack.decode(headers, type=tuple[tuple[str, bytes | None], ...]),
             msgspec.json.decode(rows, type=tuple[int, ...]),
             msgspec.json.decode(reasons, type=tuple[str, ...]),
             detail,

@@ -64,7 +64,7 @@ CREATE TABLE control (
 CREATE TABLE dead_letter (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     record_offset INTEGER NOT NULL, timestamp INTEGER NOT NULL,
-    key BLOB, value BLOB, headers BLOB NOT NULL,  -- msgpack: [[name, bytes], ...]
+    key BLOB, value BLOB, headers BLOB NOT NULL,  -- msgpack: [[name, bytes or nil], ...]
     row_numbers TEXT NOT NULL, reasons TEXT NOT NULL,  -- JSON arrays
     detail TEXT NOT NULL
 );

@@ -18,7 +18,7 @@ class DeadLetter:
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
     rows: tuple[int, ...]
     reasons: tuple[str, ...]
     detail: str

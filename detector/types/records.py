@@ -29,8 +29,8 @@ class Record(Protocol):
         """What it holds; None is a tombstone."""
 
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]:
-        """Its headers, in order."""
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """Its headers, in order; Kafka lets one be without a value."""
 
 
 class PlainRecord(NamedTuple):
@@ -40,7 +40,7 @@ class PlainRecord(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,15 @@ def entry(number: int, sink: str = "webhook", body: bytes = b"{}") -> OutboxEntr
 
 def dead_letter(offset: int) -> DeadLetter:
     return DeadLetter(
-        PARTITION, offset, 17, None, b"\x00raw", (("h", b"\xff"),), (0, 4), ("not_finite", "no_features"), "why"
+        PARTITION,
+        offset,
+        17,
+        None,
+        b"\x00raw",
+        (("h", b"\xff"), ("h", None)),
+        (0, 4),
+        ("not_finite", "no_features"),
+        "why",
     )
 
 

@@ -199,7 +199,15 @@ def store(tmp_path: Path) -> Path:
     partition.write_slots([SlotState("web-1", 1e9, b"one"), SlotState("web-2", 1e9 + 60, b"two")])
     checkpoint = Checkpoint(Position(42, 7), 3, b"header", "tensorflow 2, fma 1", "topic-id")
     letter = DeadLetter(
-        Partition("metrics", 0), 7, 1000, b"web-1", b"\xff", (("h", b"x"),), (), ("undecodable",), "not JSON"
+        Partition("metrics", 0),
+        7,
+        1000,
+        b"web-1",
+        b"\xff",
+        (("h", b"x"), ("none", None)),
+        (),
+        ("undecodable",),
+        "not JSON",
     )
     partition.commit_checkpoint(checkpoint, [], [letter], [])
     partition.commit_alerts([OutboxEntry("id", "webhook", "alert", b"{}")], Position(50, 0), 3)
@@ -235,7 +243,7 @@ def test_state_dead_letters_tells_what_was_rejected_and_why(store: Path) -> None
         "rows": [],
         "reasons": ["undecodable"],
         "detail": "not JSON",
-        "headers": [["h", "x"]],
+        "headers": [["h", "x"], ["none", None]],
         "key": "web-1",
         "value_base64": "/w==",
     }

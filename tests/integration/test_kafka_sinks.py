@@ -66,6 +66,14 @@ def test_a_dead_letter_may_lack_key_or_value(
     assert (record.key, record.value) == (key, arrives)
 
 
+def test_a_header_of_a_dead_letter_may_lack_its_value(broker: Cluster, make: MakeSink) -> None:
+    topic = broker.create_topic()
+    sent = dead_letter_entry(headers=(("none", None), ("some", b"x")))
+    assert make(broker, topic).deliver(sent, 1).outcome is Outcome.DELIVERED
+    (record,) = read_all(broker.bootstrap, topic)
+    assert record.headers[:2] == [("none", b""), ("some", b"x")]
+
+
 def test_an_alert_is_keyed_by_entity_or_else_by_partition(broker: Cluster, make: MakeSink) -> None:
     topic = broker.create_topic()
     sink = make(broker, topic, alert_message)

@@ -8,7 +8,11 @@ from tests.support.alerts import dead_letter
 
 
 def test_a_dead_letter_keeps_every_byte() -> None:
-    for letter in (dead_letter(), dead_letter(key=None, value=None, headers=(), rows=(), reasons=("undecodable",))):
+    for letter in (
+        dead_letter(),
+        dead_letter(headers=(("h", None),)),
+        dead_letter(key=None, value=None, headers=(), rows=(), reasons=("undecodable",)),
+    ):
         assert dead_letters.decode(dead_letters.encode(letter)) == letter
 
 
