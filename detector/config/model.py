@@ -88,6 +88,10 @@ class Model(Section):
     """Rows after which what is not among the heaviest, or what is in quarantine, may become normal all the same ..."""
     promote_after: Seconds = 86400.0
     """... when they are spread over this much event time."""
+    promote_returns: Count | None = None
+    """How often what is not among the heaviest must come back, after at least a 24th of `promote_after` each time, to
+    count as much as by `promote_count` rows (5 with the preset `metrics`): what is there for a moment every few hours
+    takes months to gather the rows, and is no news all the same; absent = only rows count."""
     half_life: HalfLife = HalfLife()
     """How fast the past fades."""
     seed_rows: Annotated[int, Field(ge=8, le=4096), NUMBER] | None = None
@@ -103,6 +107,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "mass": 0.95,
         "smoothing": [1, 10, 100],
         "gate": 1.5,
+        "promote_returns": 5,
         "relations": "auto",
     },
 }

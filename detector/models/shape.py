@@ -16,6 +16,9 @@ SMALL = 64
 Frame = tuple[int, int]
 """What a call of the program is padded to: blocks, and rows of each."""
 
+RETURN = 1.0 / 24.0
+"""Share of promote_after that a centroid must have won nothing for, to be back when it does: of a day an hour."""
+
 _CALL_CELLS = 1 << 17
 """Centroid values that one call may carry, at most: beyond, copying them costs more than longer stacks save."""
 _CALL_SLOTS = 4096
@@ -84,6 +87,7 @@ class Rules:
     mass              share of the mass that the heaviest centroids hold which define normal
     within            distances are measured by the features' spread within the clusters, not by their spread in all
     promote_count     rows that any other centroid must have won, over at least promote_after seconds, to define it too
+    promote_returns   times that it was away and came back, which count as much; None = only rows count
     """
 
     half_life_events: float | None = None
@@ -92,6 +96,7 @@ class Rules:
     within: bool = False
     promote_count: int = 500
     promote_after: float = 86400.0
+    promote_returns: int | None = None
 
 
 def rules_of(detection: Detection) -> Rules:
@@ -105,6 +110,7 @@ def rules_of(detection: Detection) -> Rules:
         within=model.scale == "within",
         promote_count=model.promote_count,
         promote_after=model.promote_after,
+        promote_returns=model.promote_returns,
     )
 
 

@@ -126,6 +126,8 @@ class PlainSlot:
                 self.centroids[k] = self.centroids[k] + pull / after
             if self.wins[k] == 0:
                 self.first_wins[k] = time
+            elif self.rules.promote_returns and time - self.last_wins[k] >= self.rules.promote_after / 24:
+                self.wins[k] += self.rules.promote_count / self.rules.promote_returns
             self.wins[k] += len(won)
             self.last_wins[k] = time
         self.masses[k] = after

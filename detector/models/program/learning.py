@@ -7,6 +7,7 @@ g = min(2^(-n / half-life in events), 2^(-dt / half-life in time)),
     c_k     <- c_k + sum of (x' - c_k) over the rows it won / mass_k          (Sculley, WWW 2010, as a mini-batch)
     weight, mean, var, within: exponentially weighted moments with the same g, per feature (Chan, Golub & LeVeque, 1983)
     spread_k <- mean squared distance of the rows it won, weighted by mass
+    wins_k   <- wins_k + n_k, and promote_count / promote_returns more where it won none for promote_after / 24 before
 
 A slot without centroids yet has one: its mean, which arises by the same rule from a mass of 0. Moments are taken about
 the old mean, and squares about the block's own, so they do not cancel either; for a new feature the bank puts the first
@@ -18,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.models.program.tensors import TINY, Tensor, TensorBlock, TensorScores, known_mean, split, tf
-from detector.models.shape import Rules, Shape
+from detector.models.shape import RETURN, Rules, Shape
 
 
 class BlockLearning:
@@ -59,7 +60,10 @@ class BlockLearning:
         new_var = tf.where(count > 0, before * var + about * inverse + before * now * offset * offset, var)
         new_within = tf.where(count > 0, before * within + around * inverse, within)
         mean = tf.where(count > 0, known_mean(old_mean) + now * offset, old_mean)
-        changed = tf.concat([new_mass, new_spread, wins + won, mean, new_var, new_weight, new_within, gate], 1)
+        returned = self._returned(block.time, won, wins, old_times)
+        changed = tf.concat(
+            [new_mass, new_spread, wins + won + returned, mean, new_var, new_weight, new_within, gate], 1
+        )
         moved = self._move(
             block, scored, observed, learned, old_mass=mass, new_mass=new_mass, new_mean=known_mean(mean)
         )
@@ -84,6 +88,15 @@ class BlockLearning:
             ],
             1,
         )
+
+    def _returned(self, now: Tensor, won: Tensor, wins: Tensor, old: Tensor) -> Tensor:
+        """Return what it counts for that centroids are back [B, C]: in rows, and 0 of those that were not away."""
+        rules, c = self.rules, self.shape.all_centroids
+        if rules.promote_returns is None:
+            return tf.zeros_like(won)
+        away = now - old[:, 1 + c :] >= rules.promote_after * RETURN
+        back = tf.logical_and(tf.logical_and(won > 0, wins > 0), away)
+        return tf.where(back, np.float32(rules.promote_count / rules.promote_returns), np.float32(0.0))
 
     def _move(  # noqa: PLR0913 - the inner part of it all, by the names it has there
         self,

@@ -34,8 +34,9 @@ def test_metrics_smooths_and_gates_and_forgets_by_time() -> None:
     model = config("preset: metrics\n").model
     assert (model.mass, model.smoothing, model.gate) == (0.95, [1, 10, 100], 1.5)
     assert model.half_life == HalfLife(events=None, time=WEEK)
-    assert model.relations == "auto"
+    assert (model.relations, model.promote_returns) == ("auto", 5)
     plain = {"mass": 0.8, "smoothing": None, "gate": None, "half_life": HalfLife(), "relations": False}
+    plain |= {"promote_returns": None}
     assert model.model_copy(update=plain) == Model()
 
 
@@ -108,4 +109,5 @@ def test_a_partition_has_five_members_and_an_entity_one_unless_told_otherwise(en
 def test_the_rules_of_the_model_come_from_its_configuration() -> None:
     rules = rules_of(Detection.of(config("preset: metrics\nmodel: {promote_count: 7, promote_after: 1h}\n")))
     assert (rules.half_life_events, rules.half_life_time, rules.mass) == (None, WEEK, 0.95)
-    assert (rules.promote_count, rules.promote_after) == (7, 3600.0)
+    assert (rules.promote_count, rules.promote_after, rules.promote_returns) == (7, 3600.0, 5)
+    assert rules_of(Detection.of(config("preset: events\n"))).promote_returns is None

@@ -18,7 +18,7 @@ WHOLE = Shape(features=4, centroids=3, rows=32, keyed=False)
 TEAM = Shape(features=4, centroids=3, rows=32, keyed=False, members=3)
 KEYED_TEAM = Shape(features=4, centroids=3, rows=32, keyed=True, members=2)
 LASTING, FADING = Rules(), Rules(100.0, 60.0)
-CHOOSY = Rules(100.0, 60.0, mass=0.8, within=True, promote_count=20, promote_after=60.0)
+CHOOSY = Rules(100.0, 60.0, mass=0.8, within=True, promote_count=20, promote_after=60.0, promote_returns=4)
 GATE = 9.0
 UNITS = np.array([1.0, 1e-3, 1e6, 50.0])
 
@@ -357,6 +357,19 @@ def test_a_light_centroid_defines_normal_once_it_has_won_enough_rows_over_long_e
     traits(TEAM, state).wins[0, at] = wins
     state.times[0, 1 + at], state.times[0, 1 + TEAM.all_centroids + at] = first, last
     assert distances(TEAM, state) == pytest.approx([0, 8, 0 if proven else 16], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("times", "wins", "normal"),
+    [([0, 20, 40, 60, 80], 25, True), ([0, 2, 4, 60, 80], 15, False), ([0, 10, 20, 30, 40], 25, False)],
+)
+def test_a_light_centroid_defines_normal_once_it_has_come_back_often_enough(
+    times: list[float], wins: int, *, normal: bool
+) -> None:
+    blocks: Blocks = [(np.full((1, 4), 8.0, np.float32), [0], time) for time in times]
+    state = compiled(TEAM, CHOOSY)(stack(TEAM, blocks), heap(TEAM, [900.0, 90.0, 1.0]))[1]
+    assert traits(TEAM, state).wins[0].tolist() == [0, 0, wins] * TEAM.members
+    assert (distances(TEAM, state)[2] < 1.0) == normal
 
 
 def test_what_does_not_define_normal_is_learned_all_the_same() -> None:
