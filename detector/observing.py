@@ -28,6 +28,10 @@ _ADVICE = {
     "incidents open later (incidents.open_after)",
     Shortfall.TOO_MANY_INCIDENTS: "far more incidents open than were asked for: something is wrong with what is "
     "watched, or it changes faster than it is learned",
+    Shortfall.TOO_MANY_ROWS: "far more rows are flagged than alerting.false_alarm_rate asks for: something is wrong "
+    "with what is watched, or it changes faster than it is learned",
+    Shortfall.REFERENCE_TOO_SMALL: "so few of so many events cannot be told by so few scores: raise "
+    "alerting.reference, or alerting.budget",
 }
 """What to do; that there are too few events for so many incidents is no trouble."""
 
@@ -135,10 +139,15 @@ class Observing:
         metrics.model_age_seconds.set(max(ages, default=0.0))
 
     def _tell_budget(self, owned: Sequence[Owned]) -> None:
-        """Say how many incidents were asked for and how many there are, and, rarely, where both cannot agree."""
+        """Say what was asked for and what there is, and, rarely, where both cannot agree."""
         metrics, budgets = self._metrics, [each.model.budget for each in owned]
         metrics.alert_budget_incidents_per_day.set(sum(budget.asked or 0.0 for budget in budgets))
         metrics.alert_observed_incidents_per_day.set(sum(budget.observed for budget in budgets))
+        judged = sum(budget.running.judged for budget in budgets)
+        may = sum(budget.rate * budget.running.judged for budget in budgets)
+        were = sum(budget.running.flagged for budget in budgets)
+        metrics.flagged_target_ratio.set(may / judged if judged else max((each.rate for each in budgets), default=0.0))
+        metrics.flagged_observed_ratio.set(were / judged if judged else 0.0)
         unmet = Counter(budget.shortfall for budget in budgets)
         for shortfall, said in self._unmet.items():
             metrics.alert_budget_unmet.labels(shortfall).set(unmet[shortfall])

@@ -24,6 +24,15 @@ DETECTION = Board(
                 Query(f"sum(detector_alert_observed_incidents_per_day{{{ON}}})", "observed"),
             ],
         ),
+        Panel(
+            "What share of rows is flagged?",
+            "Of rows that could be: the share that may be where nothing is wrong, by rate or budget, and that was.",
+            "percentunit",
+            [
+                Query(f"avg(detector_flagged_target_ratio{{{ON}}})", "may be"),
+                Query(f"avg(detector_flagged_observed_ratio{{{ON}}})", "was, of late"),
+            ],
+        ),
         gauge(
             "Can the budget be met?",
             "Partitions where it cannot, by why; the runbook (DetectorOverBudget) says what to do.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
@@ -12,6 +13,14 @@ from detector.config.units import NUMBER
 
 _BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s*/\s*(hour|day|week)(\s+per\s+entity)?\s*")
 _DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0}
+
+BEYOND = 30.0
+"""A reference of n scores supports rates down to 1 / (BEYOND n); further out a score says `at least`."""
+
+
+def supported_by(half_life: float) -> float:
+    """Return the least rate that a reference of this half-life, in events, supports once it is full."""
+    return 1.0 / (BEYOND * (half_life / math.log(2.0) + 1.0))
 
 
 class Budget(Section):
@@ -72,5 +81,16 @@ class Alerting(Section):
     def _exactly_one(self) -> Alerting:
         if (self.budget is None) == (self.false_alarm_rate is None):
             message = "give either `budget` or `false_alarm_rate`, not both and not neither"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _supported(self) -> Alerting:
+        least, rate = supported_by(self.reference), self.false_alarm_rate
+        if rate is not None and rate < least:
+            message = (
+                f"a reference of half-life {self.reference:,} can tell rates down to {least:.1e}, so that with "
+                f"`false_alarm_rate: {rate:g}` nothing would ever alert; raise `reference` or `false_alarm_rate`"
+            )
             raise ValueError(message)
         return self

@@ -18,7 +18,7 @@ from enum import StrEnum
 
 import msgspec
 
-from detector.config.alerting import Alerting
+from detector.config.alerting import Alerting, supported_by
 
 DAY = 86400.0
 LEAST_RATE, MOST_RATE = 1e-6, 1e-2
@@ -41,6 +41,8 @@ class Shortfall(StrEnum):
     TOO_MANY_EVENTS = "too_many_events"
     TOO_FEW_EVENTS = "too_few_events"
     TOO_MANY_INCIDENTS = "too_many_incidents"
+    TOO_MANY_ROWS = "too_many_rows"
+    REFERENCE_TOO_SMALL = "reference_too_small"
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -48,6 +50,7 @@ class Running(msgspec.Struct, frozen=True):
 
     time       the partition's event time, epoch seconds; None before the first block
     seconds    event time that was seen, faded; `rows`, `exceedances` and `incidents` of it likewise
+    judged     rows that could be flagged, and `flagged` those that were, faded likewise
     entities   known now; partitions that share the budget; rate in force
     trust      in the reference: the share of the rate that the budget comes to which is in force
     """
@@ -63,6 +66,10 @@ class Running(msgspec.Struct, frozen=True):
     partitions: int = 1
     rate: float = MOST_RATE
     trust: float = _LEAST_TRUST
+    judged: float = 0.0
+    flagged: float = 0.0
+    new_judged: int = 0
+    new_flagged: int = 0
 
 
 class Budget:
@@ -99,14 +106,24 @@ class Budget:
         return self.running.incidents * DAY / self.running.seconds if self.running.seconds else 0.0
 
     @property
+    def flagged_share(self) -> float:
+        """The share of the rows that could be flagged that were, of late."""
+        return self.running.flagged / self.running.judged if self.running.judged else 0.0
+
+    @property
     def shortfall(self) -> Shortfall | None:
-        """Why the budget cannot be met, where it cannot."""
-        asked = self.asked
-        if asked is None or not self.running.seconds:
+        """Why the budget, or the rate that is asked for, cannot be met, where it cannot."""
+        running, asked = self.running, self.asked
+        if not running.seconds:
             return None
-        if self.running.incidents >= _ENOUGH and self.observed > _FAR_OVER * asked:
+        enough = running.incidents >= _ENOUGH
+        if asked is None:
+            return Shortfall.TOO_MANY_ROWS if enough and self.flagged_share > _FAR_OVER * running.rate else None
+        if enough and self.observed > _FAR_OVER * asked:
             return Shortfall.TOO_MANY_INCIDENTS
         wanted = self._wanted(asked)
+        if max(wanted, LEAST_RATE) < supported_by(self._alerting.reference):
+            return Shortfall.REFERENCE_TOO_SMALL
         if wanted < LEAST_RATE:
             return Shortfall.TOO_MANY_EVENTS
         return Shortfall.TOO_FEW_EVENTS if wanted > MOST_RATE else None
@@ -115,14 +132,21 @@ class Budget:
         """Share the budget among so many partitions from now on."""
         self.running = msgspec.structs.replace(self.running, partitions=partitions)
 
-    def saw(self, *, exceedances: int = 0, incidents: int = 0, entities: int = 0) -> None:
-        """Count rows that were flagged by chance, as far as one can tell, incidents that opened, and new entities."""
+    def saw(
+        self, *, exceedances: int = 0, incidents: int = 0, entities: int = 0, judged: int = 0, flagged: int = 0
+    ) -> None:
+        """Count rows that were flagged by chance, as far as one can tell, incidents that opened, and new entities.
+
+        `judged` rows could be flagged, and `flagged` of them were, whatever the reason.
+        """
         before = self.running
         self.running = msgspec.structs.replace(
             before,
             new_exceedances=before.new_exceedances + exceedances,
             new_incidents=before.new_incidents + incidents,
             entities=before.entities + entities,
+            new_judged=before.new_judged + judged,
+            new_flagged=before.new_flagged + flagged,
         )
 
     def learn(self, rows: int, time: float, *, supported: float) -> None:
@@ -141,8 +165,12 @@ class Budget:
             rows=before.rows * kept + (rows if before.time is not None else 0),
             exceedances=before.exceedances * kept + before.new_exceedances,
             incidents=before.incidents * kept + before.new_incidents,
+            judged=before.judged * kept + before.new_judged,
+            flagged=before.flagged * kept + before.new_flagged,
             new_exceedances=0,
             new_incidents=0,
+            new_judged=0,
+            new_flagged=0,
         )
         asked = self.asked
         if asked is not None:

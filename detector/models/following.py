@@ -98,7 +98,14 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     model.faulty = np.concatenate([model.faulty, faulty])
     model.over = np.concatenate([model.over, _over(transitions, turn.start, len(rates))])
     opened = sum(happened.phase is Phase.OPEN for happened in transitions)
-    model.budget.saw(exceedances=_by_chance(model, transitions), incidents=opened, entities=fresh)
+    could = int(judged.sum()) if ready and rate >= scored.least_rate else 0
+    model.budget.saw(
+        exceedances=_by_chance(model, transitions),
+        incidents=opened,
+        entities=fresh,
+        judged=could,
+        flagged=int(flagged.sum()),
+    )
 
 
 def _by_chance(model: Parts, transitions: Sequence[Transition]) -> int:

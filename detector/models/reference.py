@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detector.config.alerting import BEYOND
 from detector.types import Float64, Int64
 
 _PER_OCTAVE = 32
@@ -37,8 +38,6 @@ _LEAST_SHAPE = -0.1
 lies behind would have no rate at all, and so never enter the reference."""
 _ATOM = 0.25
 """A bin that holds this share of the tail is a value of discrete features."""
-_BEYOND = 30.0
-"""A reference of n distances supports rates down to 1 / (_BEYOND n); further out a score says `at least`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class Reference:
     @property
     def least_rate(self) -> float:
         """The least rate that so many distances support."""
-        return 1.0 / (_BEYOND * (self.total + 1.0))
+        return 1.0 / (BEYOND * (self.total + 1.0))
 
     def restore(self, counts: Float64) -> None:
         """Take up saved counts [bins]."""

@@ -165,8 +165,14 @@ class Metrics:
         self.alert_observed_incidents_per_day = self._gauge(
             "alert_observed_incidents_per_day", "Incidents a day of event time that opened of late, over the same"
         )
+        self.flagged_target_ratio = self._gauge(
+            "flagged_target_ratio", "Share of the rows that may be flagged where nothing is wrong, over the same"
+        )
+        self.flagged_observed_ratio = self._gauge(
+            "flagged_observed_ratio", "Share of the rows that could be flagged that were of late, over the same"
+        )
         self.alert_budget_unmet = self._gauge(
-            "alert_budget_unmet", "Partitions whose budget cannot be met, by why", "reason"
+            "alert_budget_unmet", "Partitions whose budget or rate cannot be met, by why", "reason"
         )
         self.alerts = self._counter("alerts", "Alerts written to the outbox", "state")
         for state in ("raised", "refused"):

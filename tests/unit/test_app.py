@@ -42,6 +42,7 @@ ISSUED = (
     "checkpoint_duration_seconds checkpoint_bytes checkpoint_last_success_timestamp_seconds "
     "alerts_total{state} alerts_suppressed_total{reason} incidents_total{severity} incidents_open{severity} "
     "incidents_resolved_total{reason} alert_budget_incidents_per_day alert_observed_incidents_per_day "
+    "flagged_target_ratio flagged_observed_ratio "
     "alert_budget_unmet{reason} deliveries_total{sink,code} delivery_duration_seconds{sink} "
     "notifications_total{sink,kind} outbox_alerts{sink} outbox_oldest_timestamp_seconds{sink} build_info{version} "
     "loop_age_seconds store_free_bytes store_size_bytes silences_active "

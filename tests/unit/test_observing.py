@@ -104,6 +104,16 @@ def test_what_lies_far_out_is_told_of_in_quarantine_and_as_a_new_normal(read: Re
     assert read.told("incidents_open", severity="critical") == 0
 
 
+def test_the_share_of_rows_that_are_flagged_stands_beside_the_one_that_was_asked_for(read: Read) -> None:
+    assert read.told("flagged_target_ratio") == pytest.approx(ALERTING.false_alarm_rate)
+    usual = read.told("flagged_observed_ratio")
+    write(read.log, 60, FAULT, "a")
+    with_fault = read.told("flagged_observed_ratio")
+    assert usual is not None
+    assert with_fault is not None
+    assert usual < 5e-3 < with_fault < 60 / 1000
+
+
 def test_a_host_that_falls_silent_is_told_of_as_absent_until_it_speaks(read: Read) -> None:
     assert (read.told("entities_absent"), read.told("entities_active")) == (0, 2)
     for second in range(2500, 2600):

@@ -137,6 +137,15 @@ def test_rules_between_keys_are_told_at_their_section() -> None:
     assert refused(SMALLEST + "  format: avro\n") == ["config.yaml:1: `events.format: avro` needs `events.registry`"]
 
 
+def test_a_rate_that_no_reference_of_that_size_can_tell_is_refused() -> None:
+    (line,) = refused(SMALLEST + "alerting: {false_alarm_rate: 1e-5, reference: 1000}\n")
+    assert line == (
+        "config.yaml:6: alerting: a reference of half-life 1,000 can tell rates down to 2.3e-05, so that with "
+        "`false_alarm_rate: 1e-05` nothing would ever alert; raise `reference` or `false_alarm_rate`"
+    )
+    assert accepted(SMALLEST + "alerting: {false_alarm_rate: 3e-5, reference: 1000}\n").alerting.reference == 1000
+
+
 @pytest.mark.parametrize("start", ["earliest", "latest", "2026-11-01T00:00:00Z", "2026-11-01 00:00:00+02:00"])
 def test_a_start_is_a_word_or_a_time(start: str) -> None:
     source = accepted(f"source: {{kind: kafka, topics: [a], start: {start}}}\nevents: {{features: [a]}}").source

@@ -104,6 +104,25 @@ def test_the_rate_has_bounds_and_a_budget_beyond_them_says_so() -> None:
     assert budget().shortfall is None
 
 
+def test_a_budget_that_needs_rarer_rates_than_its_reference_can_tell_says_so() -> None:
+    alerting = Alerting.model_validate({"budget": "1/week", "reference": 1000})
+    assert watched(Budget(alerting, Running(trust=1.0)), 2, rows=14_400).shortfall is Shortfall.REFERENCE_TOO_SMALL
+    assert watched(budget("1/week"), 2, rows=14_400).shortfall is None
+
+
+def test_a_rate_is_held_against_the_share_of_rows_that_were_flagged() -> None:
+    made = Budget(Alerting(false_alarm_rate=1e-3), Running())
+    assert made.flagged_share == 0.0
+    made.saw(judged=20_000, flagged=30, incidents=30)
+    watched(made, 0.1, rows=14_400)
+    assert made.flagged_share == pytest.approx(1.5e-3)
+    assert made.shortfall is None
+    made.saw(judged=1000, flagged=60, incidents=1)
+    watched(made, 0.1, rows=14_400)
+    assert made.flagged_share == pytest.approx(90 / 21_000, rel=0.01)
+    assert made.shortfall is Shortfall.TOO_MANY_ROWS
+
+
 def test_the_past_fades_by_event_time() -> None:
     made = watched(budget(), 7, rows=144_000)
     watched(made, 70, rows=14_400)

@@ -53,6 +53,8 @@ NAMES = [
     "incidents_total{severity}",
     "alert_budget_incidents_per_day",
     "alert_observed_incidents_per_day",
+    "flagged_target_ratio",
+    "flagged_observed_ratio",
     "alert_budget_unmet{reason}",
     "incidents_open{severity}",
     "incidents_resolved_total{reason}",
