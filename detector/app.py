@@ -21,8 +21,8 @@ from detector.control.commands import Commands
 from detector.feedback import Feedback
 from detector.idle import Idle
 from detector.models.partition import PartitionModel
-from detector.models.program import Program, fingerprint, use_one_thread
-from detector.models.shape import Rules, Shape, rules_of, shape_of
+from detector.models.program import Program, fingerprint, shared, use_one_thread
+from detector.models.shape import rules_of, shape_of
 from detector.models.window import WindowLimits
 from detector.notification.intake import SINK
 from detector.notification.outward import Outward
@@ -221,11 +221,10 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
 
 
 class Models:
-    """Makes models. Partitions whose models have one shape share its program, which is compiled once."""
+    """Makes models. Those of one shape share its program, which is compiled once."""
 
     def __init__(self, window: WindowLimits | None = None, keep_events: int = 0) -> None:
         use_one_thread()
-        self._programs: dict[tuple[Shape, Rules], Program] = {}
         self._window = window
         self._keep_events = keep_events
 
@@ -234,18 +233,17 @@ class Models:
         return PartitionModel(
             partition,
             detection,
-            programs=self._compiled,
+            programs=_program,
             load=load,
             window=self._window,
             keep_events=self._keep_events,
         )
 
-    def _compiled(self, detection: Detection) -> Program:
-        key = (shape_of(detection), rules_of(detection))
-        if key not in self._programs:
-            self._programs[key] = Program(*key)
-            self._programs[key].warm_up()
-        return self._programs[key]
+
+def _program(detection: Detection) -> Program:
+    program = shared(shape_of(detection), rules_of(detection))
+    program.warm_up()
+    return program
 
 
 def _window(config: sections.Config) -> WindowLimits | None:

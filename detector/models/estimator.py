@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -20,8 +19,8 @@ from detector.config.detection import Detection
 from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
 from detector.models.blocks import Block, usable
 from detector.models.partition import PartitionModel
-from detector.models.program import Program, SlotStates, StackScores
-from detector.models.shape import STACK, Rules, Shape, rules_of, shape_of
+from detector.models.program import Program, SlotStates, StackScores, shared
+from detector.models.shape import STACK, Shape, rules_of, shape_of
 from detector.models.slots import WHOLE
 from detector.models.stacking import Turn, assemble
 from detector.types import Float32, Float64, Partition, Rows
@@ -261,10 +260,5 @@ def _batches(given: Any) -> Iterator[Any]:
         yield element[0] if isinstance(element, tuple) else element
 
 
-@lru_cache(maxsize=16)
-def _compiled(shape: Shape, rules: Rules) -> Program:
-    return Program(shape, rules)
-
-
 def _program(detection: Detection) -> Program:
-    return _compiled(shape_of(detection), rules_of(detection))
+    return shared(shape_of(detection), rules_of(detection))

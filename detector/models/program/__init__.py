@@ -6,8 +6,8 @@ Its formulas stand in `scoring` and in `learning`.
 """
 
 from detector.models.program.arrays import SlotStates, Stack, StackScores
-from detector.models.program.compiled import Program
+from detector.models.program.compiled import Program, shared
 from detector.models.program.fingerprint import fingerprint
 from detector.models.program.tensors import use_one_thread
 
-__all__ = ["Program", "SlotStates", "Stack", "StackScores", "fingerprint", "use_one_thread"]
+__all__ = ["Program", "SlotStates", "Stack", "StackScores", "fingerprint", "shared", "use_one_thread"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,6 +12,15 @@ from detector.models.program.learning import BlockLearning
 from detector.models.program.scoring import Scoring
 from detector.models.program.tensors import Tensor, TensorBlock, lent, tf
 from detector.models.shape import Frame, Rules, Shape
+
+
+@lru_cache(maxsize=16)
+def shared(shape: Shape, rules: Rules) -> Program:
+    """Return the program of a shape and its rules: one for all models of this process, as it keeps nothing.
+
+    Each frame is compiled at its first call, or by `Program.warm_up`.
+    """
+    return Program(shape, rules)
 
 
 class Program:
@@ -22,6 +32,7 @@ class Program:
         self._score = Scoring(shape, rules)
         self._learn = BlockLearning(shape, rules)
         self._compiled = {frame: self._function(frame) for frame in shape.frames}
+        self._warm = False
 
     def _function(self, frame: Frame) -> Tensor:
         function = tf.function(self._stack, jit_compile=True, autograph=False)
@@ -38,7 +49,12 @@ class Program:
         return StackScores(*scores), SlotStates(centroids.reshape(states.centroids.shape), traits, times)
 
     def warm_up(self) -> None:
-        """Compile now rather than at the first row: both frames at once, each of which takes seconds."""
+        """Compile now rather than at the first row: both frames at once, each of which takes seconds.
+
+        Once that is done it does nothing.
+        """
+        if self._warm:
+            return
 
         def compile_(frame: Frame) -> None:
             arguments = self._signature(frame)
@@ -46,6 +62,7 @@ class Program:
 
         with ThreadPoolExecutor(len(self._compiled)) as threads:
             list(threads.map(compile_, self._compiled))
+        self._warm = True
 
     def _signature(self, frame: Frame) -> Tensor:
         shape, slots = self.shape, self.shape.slots_of(frame) + 1
