@@ -22,6 +22,11 @@ _TAIL = 0.05
 _KNOWN = 20_000.0
 """Rows after which a sketch no longer settles, but follows."""
 _STEP = 2.0
+_EFFICIENCY = (2.0 * _STEP - 1.0) / _STEP**2
+"""Such steps make of n rows a mean as uncertain as a plain one of so many of them (Sacks, 1958)."""
+_OF_SEEDS = 2.0
+"""Excesses that the seed rows are worth beside the rows that `begun` counts them as: of 128 rows there are six, and the
+first steps forget some of it."""
 _OFFSET = 4.0
 """Added to u, so that the reference's logarithmic scale serves below the quantile too."""
 FAR = _OFFSET + 3.0
@@ -106,4 +111,4 @@ def scaled(scores: Float64, sketches: Float64) -> Placed:
 
 def _exceedances(rows: Float64) -> Float64:
     """Return of how many excesses a sketch that knows so many rows [n] has its mean: see `followed`."""
-    return 1.0 + (_TAIL / _STEP) * rows
+    return _OF_SEEDS + _EFFICIENCY * _TAIL * rows

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detector.models.calibration import begun, bounded, exceeded, followed, scaled
+from detector.models.calibration import _OFFSET, begun, bounded, exceeded, followed, scaled
 from tests.bench.calibration import DISTRIBUTIONS, Case, observe, summary
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-@pytest.mark.parametrize(("rate", "rows"), [(1e-2, 25_000), (1e-3, 80_000)])
+@pytest.mark.parametrize(("rate", "rows"), [("1e-2", 25_000), ("1e-3", 80_000)])
 def test_on_data_without_faults_as_many_rows_are_flagged_as_were_asked_for(
-    distribution: str, rate: float, rows: int
+    distribution: str, rate: str, rows: int
 ) -> None:
     seen = summary([observe(Case("one", distribution, rate, "events", seed, rows)) for seed in (21,)])
     assert seen["expected"] > 30, "too few for the ratio to mean anything"
@@ -25,12 +25,23 @@ def test_on_data_without_faults_as_many_rows_are_flagged_as_were_asked_for(
 def test_slots_that_know_few_excesses_are_on_the_same_scale_as_those_that_know_many(known: int) -> None:
     random = np.random.default_rng(known)
     means = random.exponential(size=(400_000, known)).mean(1)
-    sketches = np.stack([np.full_like(means, 3.0), means, np.full_like(means, 40.0 * (known - 1))], 1)
+    sketches = np.stack([np.full_like(means, 3.0), means, np.full_like(means, (known - 2.0) / 0.0375)], 1)
     excesses = (
         scaled(3.0 + random.exponential(size=len(means)), sketches).values - scaled(sketches[:, 0], sketches).values
     )
     for rate in (0.1, 0.01, 0.001):
         assert (excesses > -np.log(rate)).mean() == pytest.approx(rate, rel=0.2)
+
+
+def test_slots_are_on_the_same_scale_at_every_age() -> None:
+    random, slots = np.random.default_rng(5), 4000
+    sketches, group = begun(random.exponential(size=(slots, 128))), np.arange(slots)
+    for age in range(1, 601):
+        sketches = followed(sketches, random.exponential(size=slots), group)
+        if age in {100, 200, 400, 600}:
+            for beyond in (0.0, 2.0, 4.0):
+                share = np.exp(-exceeded(_OFFSET + beyond, sketches)).mean()
+                assert share == pytest.approx(0.05 * np.exp(-beyond), rel=0.08), (age, beyond)
 
 
 def test_a_score_is_found_again_from_its_place_on_the_common_scale() -> None:

@@ -13,7 +13,7 @@ RATE = 1e-2
 
 def flagged_of(counting: Float64) -> float:
     """Return the share of rows flagged of a host whose features are counts [EACH, D], among hosts of normal rows."""
-    model = model_of(Case("entities", "gaussian", RATE, "events", 1, HOSTS * EACH))
+    model = model_of(Case("entities", "gaussian", str(RATE), "events", 1, HOSTS * EACH))
     values: Float64 = np.random.default_rng(1).normal(size=(EACH * HOSTS, FEATURES))
     values[::HOSTS] = counting
     numbers = np.arange(HOSTS * EACH)
