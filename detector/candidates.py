@@ -51,6 +51,7 @@ def ask(model: PartitionModel, least: int) -> Asked:
                 shape.members,
                 within=rules.within,
                 seed=draw_key("refit", topic, number, entity, model.open.number) >> 33,
+                times=sample.times,
             )
         )
     return Asked(model.model_version, samples, windows)
@@ -59,25 +60,26 @@ def ask(model: PartitionModel, least: int) -> Asked:
 def propose(model: PartitionModel, entities: Sequence[str], fitted: Sequence[Candidate]) -> Version:
     """Return the candidates as a version of the model: of those entities that are still in memory.
 
-    Their centroids are proven from the start, so all of them define normal. Their masses add up to what the slot's had,
-    so it goes on learning at the same pace. Smoothed scores cannot be had from rows out of order: their sketch is the
-    slot's own, by as much as the unsmoothed scores have changed, until the shadow has seen some.
+    Their masses add up to what the slot's had, so it goes on learning at the same pace. A centroid defines normal by
+    the rule that the model's do: it is among the heaviest, or has won enough rows over a long enough time, as the rows
+    of the window tell. Smoothed scores cannot be had from rows out of order: their sketch is the slot's own, by as much
+    as the unsmoothed scores have changed, until the shadow has seen some.
     """
     resident = model.slots.resident
     chosen = [i for i, entity in enumerate(entities) if entity in resident]
     slots, kept = np.array([resident[entities[i]] for i in chosen], np.int64), [fitted[i] for i in chosen]
-    shape, promote = (len(kept), model.shape.all_centroids), rules_of(model.detection)
+    shape = len(kept), model.shape.all_centroids
     now = Version.of(model.bank, slots, [entities[i] for i in chosen])
     masses = np.array([each.masses for each in kept], np.float32).reshape(shape)
-    lasting = promote.promote_after + 1.0
+    heavy = _as_heavy(masses, now.masses, model.shape.members)
     return Version(
         now.entities,
         np.array([each.centroids for each in kept], np.float32).reshape(*shape, model.shape.features),
-        _as_heavy(masses, now.masses, model.shape.members),
+        heavy,
         np.array([each.spreads for each in kept], np.float32).reshape(shape),
-        np.where(masses > 0, np.float32(promote.promote_count), np.float32(0.0)),
-        np.where(masses > 0, model.time - lasting, 0.0),
-        np.where(masses > 0, model.time, 0.0),
+        heavy,
+        np.array([each.firsts for each in kept]).reshape(shape),
+        np.array([each.lasts for each in kept]).reshape(shape),
         np.array([each.within for each in kept], np.float32).reshape(-1, model.shape.features),
         _sketches(model, now.sketches, np.array([each.sketch for each in kept]).reshape(-1, 3)),
     )

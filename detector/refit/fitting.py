@@ -92,6 +92,8 @@ def _candidate(  # noqa: PLR0913, PLR0917 - what a candidate is put together fro
     centre, scale = np.nan_to_num(window.means.astype(np.float64)), scales(window.means, window.variances)
     centroids = np.tile(centre, (window.members, k, 1))
     masses, spreads = np.zeros((window.members, k)), np.zeros((window.members, k))
+    firsts, lasts = np.full((window.members, k), np.inf), np.full((window.members, k), -np.inf)
+    times, clustered = window.times if window.times is not None else np.zeros(len(z)), labels >= 0
     apart = np.zeros((window.members, *z.shape))
     for member, placed in enumerate(members):
         squares = ((z[:, None] - placed) ** 2).sum(2)
@@ -99,6 +101,8 @@ def _candidate(  # noqa: PLR0913, PLR0917 - what a candidate is put together fro
         apart[member] = z - placed[nearest]
         won = np.bincount(nearest, weights, k)
         masses[member] = won
+        np.minimum.at(firsts[member], nearest[clustered], times[clustered])
+        np.maximum.at(lasts[member], nearest[clustered], times[clustered])
         spreads[member] = np.bincount(nearest, weights * squares.min(1), k) / np.maximum(won, 1e-12)
         centroids[member, : len(placed)] = centre + placed * scale
     within = np.average((apart**2).mean(0), axis=0, weights=weights)
@@ -116,4 +120,6 @@ def _candidate(  # noqa: PLR0913, PLR0917 - what a candidate is put together fro
         begun(distances[None])[0],
         clusters,
         tree,
+        np.where(np.isfinite(firsts), firsts, 0.0).reshape(-1),
+        np.where(np.isfinite(lasts), lasts, 0.0).reshape(-1),
     )

@@ -39,6 +39,7 @@ class Window:
     centroids  K of each of `members` members
     within     distances are measured by the features' spread within the clusters, not by their spread in all
     seed       what randomness is drawn from
+    times      float64 [n]     event times of the rows; None where they do not matter
     """
 
     rows: Float32
@@ -49,6 +50,7 @@ class Window:
     members: int = 1
     within: bool = True
     seed: int = 0
+    times: Float64 | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Candidate:
     sketch     float64 [3]     calibration: 95 % quantile of the distances, mean excess over it, rows it stands for
     clusters   number of clusters found
     tree       float64 [m, 4]  the merges as SciPy writes them, `hierarchical` alone; else m = 0
+    firsts     float64 [C]     times of the first and the last row that each centroid won, 0 where it won none;
+    lasts                      noise does not count
     """
 
     centroids: Float32
@@ -75,6 +79,8 @@ class Candidate:
     sketch: Float64
     clusters: int
     tree: Float64
+    firsts: Float64
+    lasts: Float64
 
     @property
     def noise(self) -> Bool:

@@ -133,6 +133,20 @@ def test_poor_windows_give_a_candidate_all_the_same(parameters: Parameters, case
     assert (found.sketch[:2] >= 0).all()
 
 
+def test_a_centroid_tells_when_it_won_its_first_row_and_its_last_and_noise_does_not_count() -> None:
+    values, of = blobs(noise=12)
+    times = np.where(np.arange(len(values)) < len(of), 1000.0 * (1 + np.arange(len(values)) % 5), 1e9)
+    times[: len(of)][of == 2] = 7000.0
+    found = fit(replace(window(values), times=times), KMEANS)
+    of_two = np.flatnonzero(found.lasts == 7000.0)
+    assert len(of_two) > 0
+    assert (found.firsts[of_two] == 7000.0).all()
+    others = (found.masses > 0) & (found.lasts != 7000.0)
+    assert found.firsts[others].min() == 1000.0
+    assert found.lasts[others].max() == 5000.0
+    assert (found.lasts[found.masses == 0] == 0.0).all()
+
+
 def test_weights_count_as_rows() -> None:
     values, _ = blobs(noise=0)
     heavy = window(values, centroids=3)
