@@ -22,6 +22,9 @@ RETURN = 1.0 / 24.0
 _CALL_CELLS = 1 << 17
 """Centroid values that one call may carry, at most: beyond, copying them costs more than longer stacks save."""
 _CALL_SLOTS = 4096
+_WITHIN = 3
+"""Features from which on the spread within clusters is one: with one feature and 16 centroids a value of five standard
+deviations was as far out as one of fifty (both clipped), and neither of them rare enough to be told of."""
 _RELATED, _RELATED_KEYED = 64, 32
 """Features up to which relations are kept where that is left to the detector: of entities there may be many."""
 _MEMBERS = 5
@@ -107,7 +110,7 @@ def rules_of(detection: Detection) -> Rules:
         half_life.events,
         half_life.time,
         mass=model.mass,
-        within=model.scale == "within",
+        within=model.scale == "within" or (model.scale == "auto" and columns_of(detection.events) >= _WITHIN),
         promote_count=model.promote_count,
         promote_after=model.promote_after,
         promote_returns=model.promote_returns,

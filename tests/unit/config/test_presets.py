@@ -35,7 +35,7 @@ def test_metrics_smooths_and_gates_and_forgets_by_time() -> None:
     assert (model.mass, model.smoothing, model.gate) == (0.95, [1, 10, 100], 1.5)
     assert model.half_life == HalfLife(events=None, time=WEEK)
     assert (model.relations, model.promote_returns) == ("auto", 5)
-    plain = {"mass": 0.8, "smoothing": None, "gate": None, "half_life": HalfLife(), "relations": False}
+    plain = {"scale": "auto", "mass": 0.8, "smoothing": None, "gate": None, "half_life": HalfLife(), "relations": False}
     plain |= {"promote_returns": None}
     assert model.model_copy(update=plain) == Model()
 
@@ -55,6 +55,27 @@ def test_metrics_smooths_and_gates_and_forgets_by_time() -> None:
 def test_what_is_given_comes_before_the_preset(given: str, expected: dict[str, Any]) -> None:
     model = config(f"preset: metrics\nmodel: {given}\n").model
     assert {name: getattr(model, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "within"),
+    [
+        ("", False),
+        ("preset: metrics", True),
+        ("model: {scale: within}", True),
+        ("preset: metrics\nmodel: {scale: auto}", False),
+    ],
+)
+def test_one_feature_or_two_are_measured_by_their_spread_in_all_where_nothing_smooths(more: str, within: bool) -> None:  # noqa: FBT001
+    for names in ("[a]", "[a, b]"):
+        few = parse(
+            f"source: {{kind: kafka, topics: [a]}}\nevents: {{features: {names}}}\n{more}", "c.yaml", environ={}
+        )
+        assert rules_of(Detection.of(few)).within is within
+    three = parse(
+        f"source: {{kind: kafka, topics: [a]}}\nevents: {{features: [a, b, c]}}\n{more}", "c.yaml", environ={}
+    )
+    assert rules_of(Detection.of(three)).within
 
 
 def test_an_unknown_preset_is_told_with_its_line_and_the_known_ones() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.types import Float64, Rows
+from detector.config.detection import Detection
+from detector.config.sections import Config
+from detector.types import Float64, Phase, Rows
 from tests.bench.calibration import FEATURES, Case, model_of
+from tests.support.models import DictStore, rows
 
 HOSTS, EACH = 20, 500
 RATE = 1e-2
@@ -18,8 +21,8 @@ def flagged_of(counting: Float64) -> float:
     values[::HOSTS] = counting
     numbers = np.arange(HOSTS * EACH)
     names = [f"host-{number % HOSTS}" for number in numbers]
-    rows = Rows(numbers, np.zeros(len(numbers), np.int32), 1.8e9 + numbers / 1.0, values, names)
-    flagged = model.advance(rows).flagged
+    given = Rows(numbers, np.zeros(len(numbers), np.int32), 1.8e9 + numbers / 1.0, values, names)
+    flagged = model.advance(given).flagged
     late = flagged[(flagged % HOSTS == 0) & (flagged >= HOSTS * 200)]
     return len(late) / (EACH - 200)
 
@@ -29,3 +32,12 @@ def test_a_slot_that_has_seen_one_value_when_it_is_seeded_learns_that_there_are_
     counts[:150] = 0.0
     assert 0.0 < (counts[150:] > 0).any(1).mean() < RATE
     assert flagged_of(counts) < 3 * RATE
+
+
+def test_by_default_a_spike_of_the_one_feature_is_told_of() -> None:
+    config = {"source": {"kind": "computer"}, "events": {"features": ["a"]}}
+    model = DictStore().model(Detection.of(Config.model_validate(config)))
+    values = np.random.default_rng(0).normal(size=(6001, 1))
+    values[-1] = 7.0
+    told = model.advance(rows(values)).transitions
+    assert [(t.phase, t.position.offset) for t in told] == [(Phase.OPEN, 6000)]
