@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from detector.store.sqlite import SqliteStore
-from detector.types import ControlKind
+from detector.types import ControlKind, ControlRecord, Partition
 from tests.support.broker import Cluster
 from tests.support.daemon import Daemon, DaemonFactory
 from tests.support.load import Feed, state_of, until_read
@@ -32,12 +32,13 @@ def test_another_threshold_takes_effect_at_one_place_of_the_log(broker: Cluster,
         daemon = disturbed.daemon.start()
         until_read(broker, disturbed.group, feed.ends)
         assert daemon.terminate() == 0
+        before = configurations(disturbed.daemon)
         feed.write(600)
         daemon.configure(OTHER)
         blocks = change_and_kill(daemon, Random(7))
         found = disturbed.finish()
 
-        copy_controls(disturbed.daemon, replayed.daemon)
+        give_controls(replayed.daemon, before, configurations(disturbed.daemon))
         replayed.daemon.configure(OTHER)
         replayed.daemon.start()
         assert_same(found, replayed.finish())
@@ -65,13 +66,20 @@ def change_and_kill(daemon: Daemon, random: Random) -> dict[str, int]:
     return blocks
 
 
-def copy_controls(source: Daemon, target: Daemon) -> None:
-    """Give a store that has nothing yet the control records of another."""
-    store = SqliteStore(target.store, keep_rejects=1)
-    for partition, (_, _, _, controls, *_) in state_of(source.store).items():
-        kinds = [control.kind for control in controls]
-        assert sorted(kinds) == [ControlKind.CONFIGURATION] * 2 + [ControlKind.PARTITIONS]
+def configurations(daemon: Daemon) -> dict[Partition, ControlRecord]:
+    """Return the one control record that each partition of an ended daemon keeps: the checkpoint says all else."""
+    kept = {partition: controls for partition, (_, _, _, controls, *_) in state_of(daemon.store).items()}
+    assert {tuple(record.kind for record in controls) for controls in kept.values()} == {(ControlKind.CONFIGURATION,)}
+    return {partition: controls[0] for partition, controls in kept.items()}
+
+
+def give_controls(
+    daemon: Daemon, before: dict[Partition, ControlRecord], after: dict[Partition, ControlRecord]
+) -> None:
+    """Give a store that has nothing yet the control records of another, with the number of partitions as it told it."""
+    store = SqliteStore(daemon.store, keep_rejects=1)
+    for partition, first in before.items():
         opened = store.open(partition)
-        for control in controls:
+        for control in (first, ControlRecord(1, ControlKind.PARTITIONS, {"partitions": len(before)}), after[partition]):
             opened.add_control(control)
         opened.close()
