@@ -111,8 +111,8 @@ def show(path: Path, partition: Partition) -> Contents:
 
 def dead_letters(path: Path, partition: Partition) -> list[DeadLetter]:
     """Return a partition's dead letters, oldest first; StoreError where there is no store of it."""
-    with view(path, partition) as (sqlite, _):
-        return outbox.dead_letters(sqlite, partition)
+    with view(path, partition) as (sqlite, file):
+        return outbox.dead_letters(sqlite, file, partition)
 
 
 def export(path: Path, partition: Partition, file: Path) -> None:
@@ -190,7 +190,7 @@ def _check_file(sqlite: sqlite3.Connection, file: Path, partition: Partition) ->
         slots_are_whole,
         outbox_is_whole,
         events_are_whole,
-        lambda: outbox.dead_letters(sqlite, partition),
+        lambda: outbox.dead_letters(sqlite, file, partition),
     ]
     yield from _check(sqlite, file, steps)
 
@@ -225,7 +225,7 @@ def _messages(sqlite: sqlite3.Connection, file: Path, store_id: str) -> Iterator
     yield portable.Controls(controls.read(sqlite, file))
     yield from portable.slots_of(slot_rows.read_all(sqlite, file, head.generation))
     yield from portable.outbox_of(outbox.read_all(sqlite, file))
-    yield portable.DeadLetters(outbox.dead_letters(sqlite, head.partition))
+    yield portable.DeadLetters(outbox.dead_letters(sqlite, file, head.partition))
 
 
 def _build(target: Path, head: portable.Head, messages: Iterator[portable.Message]) -> None:

@@ -154,26 +154,29 @@ def keep_rejects(sqlite: sqlite3.Connection, rejects: Sequence[DeadLetter], keep
         )
 
 
-def dead_letters(sqlite: sqlite3.Connection, partition: Partition) -> list[DeadLetter]:
-    """Return the dead letters kept, oldest first."""
+def dead_letters(sqlite: sqlite3.Connection, file: Path, partition: Partition) -> list[DeadLetter]:
+    """Return the dead letters kept, oldest first; StoreDamagedError where one cannot be read."""
     found = sqlite.execute(
         "SELECT record_offset, timestamp, key, value, headers, row_numbers, reasons, detail FROM dead_letter "
         "ORDER BY sequence"
     )
-    return [
-        DeadLetter(
-            partition,
-            offset,
-            timestamp,
-            key,
-            value,
-            msgspec.msgpack.decode(headers, type=tuple[tuple[str, bytes | None], ...]),
-            msgspec.json.decode(rows, type=tuple[int, ...]),
-            msgspec.json.decode(reasons, type=tuple[str, ...]),
-            detail,
-        )
-        for offset, timestamp, key, value, headers, rows, reasons, detail in found
-    ]
+    try:
+        return [
+            DeadLetter(
+                partition,
+                offset,
+                timestamp,
+                key,
+                value,
+                msgspec.msgpack.decode(headers, type=tuple[tuple[str, bytes | None], ...]),
+                msgspec.json.decode(rows, type=tuple[int, ...]),
+                msgspec.json.decode(reasons, type=tuple[str, ...]),
+                detail,
+            )
+            for offset, timestamp, key, value, headers, rows, reasons, detail in found
+        ]
+    except msgspec.DecodeError as error:
+        raise damaged(file, f"a dead letter cannot be read ({error})") from error
 
 
 class Kept(NamedTuple):

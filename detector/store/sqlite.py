@@ -201,7 +201,7 @@ class SqlitePartition:
     def dead_letters(self) -> list[DeadLetter]:
         """Return the dead letters kept, oldest first."""
         with self._main.reading() as sqlite:
-            return outbox.dead_letters(sqlite, self.partition)
+            return outbox.dead_letters(sqlite, self._file, self.partition)
 
     # --- writer's thread
 

@@ -75,7 +75,7 @@ def record(path: Path, partition: Partition, offset: int) -> Looked:
     folder.read_id(path)
     with view(path, partition) as (sqlite, file):
         checkpoint = schema.read_checkpoint(sqlite, file)
-        letters = [each for each in outbox.dead_letters(sqlite, partition) if each.offset == offset]
+        letters = [each for each in outbox.dead_letters(sqlite, file, partition) if each.offset == offset]
         return Looked(
             events.at(sqlite, file, offset),
             letters,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from detector.errors import StoreDamagedError, StoreError, StoreLockedError, StoreNewerError, StoreOlderError
-from detector.store.inspect import check, export, import_, show
+from detector.store.inspect import check, dead_letters, export, import_, show
 from detector.store.sqlite import SqliteStore
 from detector.types import (
     Attempt,
@@ -260,6 +260,16 @@ def test_every_damaged_part_is_a_finding(filled: SqliteStore, folder: Path) -> N
     file.write_bytes(file.read_bytes().replace(b"headerheader", b"headerHeader").replace(b"bodybody", b"bodyBody"))
     (folder / "store.json").write_text("{}")
     assert len(check(folder)) == 3
+
+
+def test_a_damaged_dead_letter_is_told_of(filled: SqliteStore, folder: Path, partition: Partition) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "orders" / "3.sqlite")) as opened:
+        opened.execute("UPDATE dead_letter SET headers = x'ff00'")
+        opened.commit()
+    (finding,) = check(folder)
+    assert "a dead letter cannot be read" in finding.problem
+    with pytest.raises(StoreDamagedError, match="a dead letter cannot be read"):
+        dead_letters(folder, partition)
 
 
 def test_a_newer_file_hides_no_damage_of_another(filled: SqliteStore, folder: Path) -> None:
