@@ -24,7 +24,7 @@ PASSES = {
 def run(folder: Path, text: str, ci: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.strict", "-c", os.devnull, "--rootdir", str(folder)]
-    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         [*command, "-p", "no:cacheprovider", str(folder / "test_it.py")],
         env=environment,
