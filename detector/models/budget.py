@@ -29,6 +29,8 @@ _LEAST_TRUST = 0.1
 """Of a new partition, too."""
 _TRUST_STEP = 0.2
 """What an incident takes from the logarithm of the trust."""
+_WHOLE_TRUST = 100.0
+"""What more than restores it: over years without a row more are due than an exponential can tell."""
 _FAR_OVER = 3.0
 """So many times the budget is far over it ..."""
 _ENOUGH = 10.0
@@ -182,7 +184,8 @@ class Budget:
     @staticmethod
     def _trusted(before: Running, due: float) -> float:
         """Return the trust after a block over whose time so many incidents were due."""
-        moved = before.trust * math.exp(_TRUST_STEP * (due - before.new_incidents))
+        step = _TRUST_STEP * (due - before.new_incidents)
+        moved = before.trust * math.exp(min(step, _WHOLE_TRUST))
         return min(max(moved, _LEAST_TRUST), 1.0)
 
     def _wanted(self, asked: float) -> float:

@@ -50,6 +50,12 @@ def test_a_new_partition_is_trusted_a_tenth_and_earns_the_rest_by_incidents_that
     assert watched(made, 2, rows=144_000).rate == pytest.approx(5 / 144_000)
 
 
+def test_a_partition_that_slept_for_years_is_trusted_again() -> None:
+    made = watched(budget(running=Running()), 1, rows=144_000)
+    made.learn(1000, (made.running.time or 0.0) + 3650 * DAY, supported=0.0)
+    assert made.running.trust == 1.0
+
+
 def test_want_of_trust_does_not_go_below_what_the_reference_supports() -> None:
     made = watched(budget(running=Running()), 0.1, rows=144_000)
     made.learn(1000, made.running.time or 0.0, supported=2e-5)
