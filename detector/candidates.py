@@ -50,6 +50,7 @@ def ask(model: PartitionModel, least: int) -> Asked:
                 shape.centroids,
                 shape.members,
                 within=rules.within,
+                own=rules.own,
                 seed=draw_key("refit", topic, number, entity, model.open.number) >> 33,
                 times=sample.times,
             )

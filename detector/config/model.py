@@ -68,11 +68,12 @@ class Model(Section):
     mass: Annotated[float, Field(gt=0, le=1), NUMBER] = 0.8
     """The heaviest centroids that hold this share of the mass define normal (0.95 with the preset `metrics`): else
     each burst of anomalies would get a centroid of its own, and be normal."""
-    scale: Literal["auto", "within", "total"] = "auto"
-    """What a feature's distance is measured by: its spread within the clusters (what the other features foretell of it
-    counts as known), or its spread in all. auto = `within`, but `total` with one feature or two: many centroids cut
-    these into pieces so narrow that whatever lies outside is equally far out. (`within` with the preset `metrics`,
-    which smooths.)"""
+    scale: Literal["auto", "cluster", "within", "total"] = "auto"
+    """What a feature's distance is measured by. within (with the preset `metrics`, which smooths): its spread within
+    the clusters, so that what the other features foretell of it counts as known. cluster: that, narrowed where the
+    cluster that the row is judged by is tighter than all are, and widened where it is looser. total: its spread in all.
+    auto = `cluster`, but `total` with one feature or two: many centroids cut these into pieces so narrow that whatever
+    lies outside is equally far out."""
     smoothing: Annotated[list[HalfLifeInRows], Field(max_length=8), BeforeValidator(_listed)] | None = None
     """Half-lives in events of the means that a slot's scores are smoothed by; their mean counts, so that what is short
     and strong and what lasts and is weak are both seen ([1, 10, 100] with the preset `metrics`); absent or empty = each

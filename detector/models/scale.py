@@ -8,6 +8,24 @@ from detector.types import Float32, Float64
 
 CLIP = 10.0
 """Standard deviations at which a feature is clipped for assignment and learning."""
+OWN_ROWS = 300.0
+"""Rows of a cluster after which its own spread counts for as much as that of all clusters."""
+LITTLE = 1e-9
+"""Beside it spreads count: where none is, no cluster is broader than another."""
+
+
+def breadths(masses: Float64, spreads: Float64) -> Float64:
+    """Return how broad each cluster [..., K] is beside all of its member's, as factors of a variance [..., K].
+
+    A cluster that is tight by itself makes a small deviation surprising, and one that is loose makes it ordinary (local
+    outlier factors of clusters: Amer & Goldstein, RapidMiner, 2012). But its spread is known from few rows, so that all
+    clusters' counts as OWN_ROWS of them; and all of its features share that spread, so that it is believed half way, in
+    logarithms. As the program has it; 1 where nothing is spread.
+    """
+    total = np.maximum(masses.sum(-1, keepdims=True), LITTLE)
+    pooled = (masses * spreads).sum(-1, keepdims=True) / total
+    ratio = (OWN_ROWS * pooled + masses * spreads + LITTLE) / ((OWN_ROWS + masses) * pooled + LITTLE)
+    return np.asarray(np.sqrt(ratio), np.float64)
 
 
 def scales(mean: Float32, var: Float32) -> Float64:

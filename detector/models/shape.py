@@ -89,6 +89,7 @@ class Rules:
     half_life_events  rows, and half_life_time, seconds, after which weights are halved; None = never
     mass              share of the mass that the heaviest centroids hold which define normal
     within            distances are measured by the features' spread within the clusters, not by their spread in all
+    own               and by the spread of the cluster that a row is judged by, half way
     promote_count     rows that any other centroid must have won, over at least promote_after seconds, to define it too
     promote_returns   times that it was away and came back, which count as much; None = only rows count
     """
@@ -97,6 +98,7 @@ class Rules:
     half_life_time: float | None = None
     mass: float = 1.0
     within: bool = False
+    own: bool = False
     promote_count: int = 500
     promote_after: float = 86400.0
     promote_returns: int | None = None
@@ -105,12 +107,15 @@ class Rules:
 def rules_of(detection: Detection) -> Rules:
     """Return the rules of a configuration's model."""
     model = detection.model
-    half_life = model.half_life
+    half_life, scale = model.half_life, model.scale
+    if scale == "auto":
+        scale = "cluster" if columns_of(detection.events) >= _WITHIN else "total"
     return Rules(
         half_life.events,
         half_life.time,
         mass=model.mass,
-        within=model.scale == "within" or (model.scale == "auto" and columns_of(detection.events) >= _WITHIN),
+        within=scale in {"cluster", "within"},
+        own=scale == "cluster",
         promote_count=model.promote_count,
         promote_after=model.promote_after,
         promote_returns=model.promote_returns,

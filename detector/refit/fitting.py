@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from detector.models.calibration import begun
-from detector.models.scale import scales, standardised
+from detector.models.scale import breadths, scales, standardised
 from detector.refit.centres import kmeans, place
 from detector.refit.density import dbscan
 from detector.refit.values import Candidate, Parameters, Window
@@ -94,7 +94,7 @@ def _candidate(  # noqa: PLR0913, PLR0917 - what a candidate is put together fro
     masses, spreads = np.zeros((window.members, k)), np.zeros((window.members, k))
     firsts, lasts = np.full((window.members, k), np.inf), np.full((window.members, k), -np.inf)
     times, clustered = window.times if window.times is not None else np.zeros(len(z)), labels >= 0
-    apart = np.zeros((window.members, *z.shape))
+    apart, broad = np.zeros((window.members, *z.shape)), np.ones((window.members, len(z), 1))
     for member, placed in enumerate(members):
         squares = ((z[:, None] - placed) ** 2).sum(2)
         nearest = squares.argmin(1)
@@ -105,10 +105,12 @@ def _candidate(  # noqa: PLR0913, PLR0917 - what a candidate is put together fro
         np.maximum.at(lasts[member], nearest[clustered], times[clustered])
         spreads[member] = np.bincount(nearest, weights * squares.min(1), k) / np.maximum(won, 1e-12)
         centroids[member, : len(placed)] = centre + placed * scale
+        if window.own:
+            broad[member, :, 0] = breadths(masses[member], spreads[member])[nearest]
     within = np.average((apart**2).mean(0), axis=0, weights=weights)
     measure = within + 1e-12 if window.within else np.ones(features)
     observed = np.isfinite(window.rows)
-    parts = np.where(observed, apart**2 / measure, 0.0).sum(2) * (features / np.maximum(observed.sum(1), 1))
+    parts = np.where(observed, apart**2 / (measure * broad), 0.0).sum(2) * (features / np.maximum(observed.sum(1), 1))
     distances = np.sqrt(parts).mean(0)
     return Candidate(
         centroids.reshape(-1, features).astype(np.float32),

@@ -38,6 +38,7 @@ class Window:
     variances  float32 [D]     and variances: together the scale on which rows are compared
     centroids  K of each of `members` members
     within     distances are measured by the features' spread within the clusters, not by their spread in all
+    own        and by how broad the row's own cluster is beside the others
     seed       what randomness is drawn from
     times      float64 [n]     event times of the rows; None where they do not matter
     """
@@ -49,6 +50,7 @@ class Window:
     centroids: int
     members: int = 1
     within: bool = True
+    own: bool = False
     seed: int = 0
     times: Float64 | None = None
 

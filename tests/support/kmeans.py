@@ -169,8 +169,15 @@ class PlainSlot:
         sd = self._sd(row)
         if self.rules.within:
             sd = np.sqrt(self.within + gap**2 / (self.weights + 1.0)) + 0.01 * np.abs(np.nan_to_num(self.means)) + 1e-9
-        apart = np.abs(gap) / sd
+        apart = np.abs(gap) / (sd * self._breadth(k) if self.rules.own else sd)
         return k, np.minimum(apart, CLIP) ** 2 + np.log(np.maximum(apart, CLIP) / CLIP) ** 2
+
+    def _breadth(self, k: int) -> float:
+        """Return how broad a centroid's cluster is beside its member's, as a factor of a scale."""
+        own = next(own for own in self._owned() if k in own)
+        pooled = float((self.masses[own] * self.spreads[own]).sum() / max(self.masses[own].sum(), 1e-30))
+        rows, spread = self.masses[k], self.spreads[k]
+        return float(((300.0 * pooled + rows * spread + 1e-9) / ((300.0 + rows) * pooled + 1e-9)) ** 0.25)
 
     def _outside(self, row: Float64) -> Float64:
         z = np.where(self._judged(row), np.abs(row - self.means) / self._sd(row), 0.0)

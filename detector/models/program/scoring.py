@@ -14,6 +14,9 @@ For a row x of a slot with running mean mu, variance var and centroids c_k (all 
     s    = sqrt(within + (x - c_j)^2 / (w + 1)) + 0.01 |mu| + 1e-9, or sd where the rules say so
            within = running variance about the nearest centroid: what the clusters foretell of a feature is known, and
            only what is left of it measures surprise (the pooled within-class variance: Fisher, 1936)
+           where the rules say so, s is multiplied by how broad the cluster of c_j is beside the others of its member,
+           b = ((300 p + m_j a_j) / ((300 + m_j) p))^(1/4) with its mass m_j and spread a_j, and p the mean of their
+           spreads by their masses (`scale.breadths`); and so it is for c_e
            r is bounded in the very scale it is measured in: within a cluster a heavy-tailed feature easily lies a
            hundred of its spreads out, and would outweigh all others together; the logarithm keeps the order beyond
 
@@ -32,10 +35,9 @@ difference is taken before anything is squared: the expansion |x|^2 - 2 x.c + |c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from detector.models.program.measuring import Measure, narrowness
 from detector.models.program.normal import normal_centroids
 from detector.models.program.tensors import (
     FAR,
@@ -91,27 +93,17 @@ class Scoring:
         outside = tf.math.log(tf.maximum(z, CLIP) / CLIP)
         outside = outside * outside
         standing = tf.gather(centroids, (block.slot * shape.all_centroids)[:, None] + judge)
-
-        def apart(point: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
-            """Parts of the squared distance to a point [B, D] or to points [B, M, D]; `of` makes shapes alike."""
-            gap = tf.where(of(judged), tf.clip_by_value(of(x) - point, -FAR, FAR), 0.0)
-            if self.rules.within:
-                itself = tf.minimum(gap * gap, VAST) / of(weight + 1.0)
-                inside = tf.abs(gap) / (tf.sqrt(of(within) + itself) + of(0.01 * tf.abs(mean) + 1e-9))
-            else:
-                inside = tf.abs(gap) * of(scale)
-            core, beyond = tf.minimum(inside, CLIP), tf.math.log(tf.clip_by_value(inside, CLIP, VAST) / CLIP)
-            return core * core + beyond * beyond
-
-        parts = apart(standing, lambda each: each[:, None, :])
+        measure = Measure(self.rules, x, judged, mean, weight, within, scale, *narrowness(shape, block, traits))
+        parts = measure.parts(judge, standing)
         count = tf.reduce_sum(ones(judged), -1)
         each = tf.sqrt(tf.reduce_sum(parts, -1) * (shape.features / tf.maximum(count, 1.0))[:, None])
         distance = tf.where(2.0 * count >= shape.features, tf.reduce_mean(each, -1), np.nan)
         closest = first_least(each)[:, None]
         centroid = tf.gather(judge, closest, batch_dims=1)[:, 0]
-        likely = tf.gather(centroids, block.slot * shape.all_centroids + self._teller(difference, normal))
+        teller = self._teller(difference, normal)
+        likely = tf.gather(centroids, block.slot * shape.all_centroids + teller)
         expected = tf.where(known, likely, 0.0)
-        told = apart(likely, lambda each: each)
+        told = measure.parts(teller, likely)
         least = tf.reduce_min(tf.reshape(squares, (-1, shape.members, shape.centroids)), -1)
         least = tf.where(least < FAR, least, 0.0)  # of a slot without centroids none is far
         errors = tf.minimum(least + tf.reduce_sum(outside, -1, keepdims=True), VAST)

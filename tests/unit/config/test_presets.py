@@ -26,13 +26,13 @@ def test_events_is_the_default_and_changes_nothing() -> None:
     assert config().preset == "events"
     assert config().model == config("preset: events\n").model == Model()
     model = config().model
-    assert (model.mass, model.smoothing, model.gate) == (0.8, None, None)
+    assert (model.mass, model.scale, model.smoothing, model.gate) == (0.8, "auto", None, None)
     assert model.half_life == HalfLife(events=200_000, time=None)
 
 
 def test_metrics_smooths_and_gates_and_forgets_by_time() -> None:
     model = config("preset: metrics\n").model
-    assert (model.mass, model.smoothing, model.gate) == (0.95, [1, 10, 100], 1.5)
+    assert (model.mass, model.scale, model.smoothing, model.gate) == (0.95, "within", [1, 10, 100], 1.5)
     assert model.half_life == HalfLife(events=None, time=WEEK)
     assert (model.relations, model.promote_returns) == ("auto", 5)
     plain = {"scale": "auto", "mass": 0.8, "smoothing": None, "gate": None, "half_life": HalfLife(), "relations": False}
@@ -76,6 +76,23 @@ def test_one_feature_or_two_are_measured_by_their_spread_in_all_where_nothing_sm
         f"source: {{kind: kafka, topics: [a]}}\nevents: {{features: [a, b, c]}}\n{more}", "c.yaml", environ={}
     )
     assert rules_of(Detection.of(three)).within
+
+
+@pytest.mark.parametrize(
+    ("more", "own"),
+    [
+        ("", True),
+        ("preset: metrics", False),
+        ("model: {scale: within}", False),
+        ("model: {scale: total}", False),
+        ("preset: metrics\nmodel: {scale: cluster}", True),
+    ],
+)
+def test_independent_events_are_measured_by_their_own_cluster_too(more: str, own: bool) -> None:  # noqa: FBT001
+    three = parse(
+        f"source: {{kind: kafka, topics: [a]}}\nevents: {{features: [a, b, c]}}\n{more}", "c.yaml", environ={}
+    )
+    assert rules_of(Detection.of(three)).own is own
 
 
 def test_an_unknown_preset_is_told_with_its_line_and_the_known_ones() -> None:

@@ -19,6 +19,7 @@ TEAM = Shape(features=4, centroids=3, rows=32, keyed=False, members=3)
 KEYED_TEAM = Shape(features=4, centroids=3, rows=32, keyed=True, members=2)
 LASTING, FADING = Rules(), Rules(100.0, 60.0)
 CHOOSY = Rules(100.0, 60.0, mass=0.8, within=True, promote_count=20, promote_after=60.0, promote_returns=4)
+LOCAL = replace(CHOOSY, own=True)
 GATE = 9.0
 UNITS = np.array([1.0, 1e-3, 1e6, 50.0])
 
@@ -54,7 +55,7 @@ def plain_states(shape: Shape, seed: int, slots: int, blocks: Blocks, rules: Rul
         centroids = (rng.uniform(3.0, 14.0, (c, shape.features)) * UNITS).astype(np.float32)
         variances = ((rng.uniform(0.5, 3.0, shape.features) * UNITS) ** 2).astype(np.float32).astype(np.float64)
         weights = np.full(shape.features, np.float32(masses.sum()), np.float64)
-        if s == 0 and rules != CHOOSY:
+        if s == 0 and not rules.within:
             masses[:], variances[:], weights[:] = 0.0, 0.0, 0.0
         if s == 1:
             masses[1], variances[1], weights[1] = 0.0, 0.0, 0.0
@@ -117,6 +118,8 @@ def close(actual: Float32 | np.float32, expected: Float64, scale: float | Float6
         (KEYED, 6, Rules(None, 60.0)),
         (TEAM, 1, CHOOSY),
         (KEYED_TEAM, 6, CHOOSY),
+        (TEAM, 1, LOCAL),
+        (KEYED_TEAM, 6, LOCAL),
     ],
 )
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -155,7 +158,7 @@ def test_it_equals_the_formulas_in_float64(shape: Shape, slots: int, rules: Rule
         assert now.gates[s] == slot.gate
         close(after.centroids[s], slot.centroids, UNITS[None])
         assert after.times[s].tolist() == [slot.learned_at, *slot.first_wins, *slot.last_wins]
-    if rules == CHOOSY:
+    if rules.within:
         assert passed_over + gated > 1, "rows nearest to a centroid that does not define normal, or beyond the gate"
 
 

@@ -55,6 +55,16 @@ def test_each_algorithm_finds_the_clusters_and_the_noise(parameters: Parameters)
     assert (found.labels[: len(of)][kept] == of[kept]).mean() > 0.99
 
 
+def test_rows_are_measured_by_how_broad_their_own_cluster_is_where_the_model_does() -> None:
+    rng = np.random.default_rng(2)
+    tight, loose = rng.normal(0, 0.1, (3000, 3)), rng.normal(30, 1.0, (3000, 3))
+    asked = window(np.concatenate([tight, loose]), centroids=2)
+    plain, by_own = fit(asked, KMEANS), fit(replace(asked, own=True), KMEANS)
+    assert by_own.centroids.tobytes() == plain.centroids.tobytes()
+    apart = [np.median(each.distances[3000:]) / np.median(each.distances[:3000]) for each in (plain, by_own)]
+    assert apart[1] < 0.6 * apart[0]
+
+
 @ALL
 def test_a_candidate_has_the_form_of_the_model_and_is_calibrated(parameters: Parameters) -> None:
     values, _ = blobs()
