@@ -29,7 +29,7 @@ BALLAST = 512 << 20
 SETTINGS: dict[str, Any] = {
     "source": {"max_poll_records": 10},  # so that it can be overtaken
     "alerting": {"budget": "300/day", "warm_up": 200},
-    "checkpoint": {"interval": "20s"},
+    "checkpoint": {"interval": "8s"},
     "outbox": {"max_alerts": 3},
     "refit": {"algorithm": "kmeans", "kmeans": {"k": 2}, "window": {"least": 100}, "shadow_blocks": 1},
 }
@@ -115,17 +115,14 @@ def much_is_wrong(watched: Watched, daemon: Daemon, feed: Feed) -> None:
     watched.until_told("DetectorOverBudget", lambda: feed.write(5, faulty=0.05, rejected=0))
     watched.until_told("DetectorPartitionIdle", partition="1")
 
-    def refused() -> None:
-        before = len(daemon.said("decision"))
-        ask(daemon.store, "refit", {"partition": f"{feed.topic}/0"})
+    ask(daemon.store, "refit", {"partition": f"{feed.topic}/0"})
 
-        def decided() -> bool:
-            feed.write(5, faulty=0, rejected=0)
-            return len(daemon.said("decision", result="few_rows")) > before
+    def decided() -> bool:
+        feed.write(5, faulty=0, rejected=0)
+        return bool(daemon.said("decision", result="few_rows"))
 
-        daemon.until(decided, "a candidate is refused")
-
-    watched.until_told("DetectorRefitsRefused", refused)
+    daemon.until(decided, "a candidate is refused")
+    watched.until_told("DetectorRefitsRefused")
 
 
 def much_is_read(watched: Watched, broker: Cluster, feed: Feed) -> None:
