@@ -55,7 +55,7 @@ def test_a_fleet_is_written_that_the_shipped_configuration_reads(broker: Cluster
         (["--fleet", "--speed", "2"], "--speed goes with --fleet --produce TOPIC"),
         (["--fleet", "-c", "a.yaml"], "--config goes with --fleet --produce TOPIC: a demo by itself brings all that"),
         (["--config", "a.yaml"], "--config goes with --fleet --produce TOPIC"),
-        (["--fleet", "--set", "model.relations=perhaps"], "--set model.relations=perhaps: Input should be 'auto'"),
+        (["--fleet", "--set", "model.relations=perhaps"], "found `perhaps`, expected 'auto' or true or false"),
     ],
 )
 def test_what_cannot_be_produced_is_told(arguments: list[str], said: str) -> None:
