@@ -8,10 +8,11 @@ import numpy as np
 
 from detector.models.bank import Bank
 from detector.models.blocks import Block
+from detector.models.ended import Ended
 from detector.models.judging import Judging
 from detector.models.program import Program, Stack
 from detector.models.scored import Scored
-from detector.models.shadow import Ended, Shadow
+from detector.models.shadow import Shadow
 from detector.models.slots import Slots
 from detector.models.stacking import Turn
 from detector.models.versions import Version

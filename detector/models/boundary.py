@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from detector.models import shadow
 from detector.models.blocks import Block
+from detector.models.ended import Ended
 from detector.models.learning import FREEZE
-from detector.models.notable import Ended
 from detector.models.parts import Parts
 from detector.models.scored import Scored
 from detector.models.stacking import Turn, distinct
@@ -18,18 +17,16 @@ from detector.types import Reason
 def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     """Follow a complete block: what the program does not keep, and what is due at this boundary."""
     block, bank = turn.block, model.bank
-    able = block.usable & (bank.modes[block.slots] != FREEZE)
-    barred = model.known.barred_of(block) if model.known.any_fault else None
-    if barred is not None:
-        able &= ~barred
+    barred = model.known.barred_of(block)
+    able = block.usable & (bank.modes[block.slots] != FREEZE) & ~barred
     gates = bank.gates[block.slots]
     gated = able & (gates > 0) & (scored.distance > gates)
-    learned = able & ~gated
-    model.notable.ended(block.number, Ended(able, gated, barred, block.usable))
-    over = block.slots[model.over]
-    model.beside.ended(block, scored, shadow.Ended(able, learned, model.faulty, over), model.budget.rate)
+    ended = Ended(able, gated, barred, block.usable, model.faulty, model.over)
+    learned = ended.learned
+    model.notable.ended(block.number, ended)
+    model.beside.ended(block, scored, ended, model.budget.rate)
     model.judging.learn(block, scored, able, learned, model.faulty)
-    model.judging.over(over)
+    model.judging.over(block.slots[model.over])
     model.faulty = model.over = np.zeros(0, np.bool_)
     model.budget.learn(int(block.usable.sum()), block.time, supported=model.reference.least_rate)
     model.judging.rate = model.budget.rate

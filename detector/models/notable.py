@@ -7,18 +7,19 @@ once a call.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.features.layout import ModelFeature
 from detector.models.became import Became, Made
-from detector.models.kept import Fate, Kept, joined, record_type
+from detector.models.ended import Ended
+from detector.models.kept import Kept, joined, record_type
 from detector.models.progress import Tally
 from detector.models.scored import Scored
 from detector.models.stacking import Turn
-from detector.types import Bool, Float64, Int8, Int64, Rows
+from detector.types import Bool, Float64, Int64, Rows
 
 RATE = 1e-2
 """Of a score of 2: of a hundred normal events one is as far out."""
@@ -54,40 +55,6 @@ class Turned(NamedTuple):
     def new(self) -> slice:
         """Where the new rows stand among those that were scored."""
         return slice(self.turn.scored - self.turn.first, None)
-
-
-class Ended(NamedTuple):
-    """What became of the rows of a complete block [n]: who may learn, who went to quarantine, who is a known fault."""
-
-    able: Bool
-    gated: Bool
-    barred: Bool | None
-    usable: Bool
-
-    def fates(self, at: Int64) -> Int8:
-        """Return the fates of some of its rows [m]."""
-        fates = np.where(self.able[at], Fate.LEARNED, Fate.FROZEN).astype(np.int8)
-        fates[self.gated[at]] = Fate.QUARANTINED
-        if self.barred is not None:
-            fates[self.barred[at]] = Fate.BARRED
-        fates[~self.usable[at]] = Fate.UNUSABLE
-        return fates
-
-    def of_new(self, scored: int) -> Ended:
-        """Return what became of the rows behind the first so many."""
-        barred = None if self.barred is None else self.barred[scored:]
-        return Ended(self.able[scored:], self.gated[scored:], barred, self.usable[scored:])
-
-    @classmethod
-    def joined(cls, blocks: Sequence[Ended]) -> Self:
-        """Put the rows of blocks together."""
-        barred = None
-        if any(block.barred is not None for block in blocks):
-            barred = np.concatenate([np.zeros_like(b.able) if b.barred is None else b.barred for b in blocks])
-        able, gated, usable = (
-            np.concatenate(each) for each in zip(*((b.able, b.gated, b.usable) for b in blocks), strict=True)
-        )
-        return cls(able, gated, barred, usable)
 
 
 class Notable:

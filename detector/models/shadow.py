@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import scaled
 from detector.models.decision import Decision, Seen, decide
+from detector.models.ended import Ended
 from detector.models.judging import Judging, follow_sketches
 from detector.models.program import Program, Stack, StackScores
 from detector.models.scale import standardised
@@ -32,21 +32,6 @@ _SETTLING = 1 / 3
 _CLEARLY = 0.1
 """Rows kept apart count that the model flags with a decade to spare. The others are false alarms for the most part:
 normal rows about the threshold, of which no two models flag the same."""
-
-
-class Ended(NamedTuple):
-    """What became of the rows of a block that is complete.
-
-    able     bool [n]   their slots may learn at all
-    learned  bool [n]   the model learned them: they lie within the learning gate
-    faulty   bool [n]   they may not count as normal: their slot had an incident
-    over     int64 [m]  slots whose incidents resolved with one of them
-    """
-
-    able: Bool
-    learned: Bool
-    faulty: Bool
-    over: Int64
 
 
 class Shadow:
@@ -164,7 +149,7 @@ class Shadow:
         sound = ended.able[mine] & ~ended.faulty[mine]
         for which, each, follows in ((0, smoothed, sound), (1, alone, sound & ended.learned[mine])):
             follow_sketches(self._sketches[:, which], place[follows], each[follows], far[follows])
-        over = place_of[ended.over]
+        over = place_of[block.slots[ended.over]]
         self._smoothed[over[over >= 0]] = self._smoothed[over[over >= 0], :1]
 
     def _count(self, rows: Float32, slots: Int64, place: Int64, rates: Float64, before: Float64) -> None:
