@@ -15,10 +15,8 @@ from detector.models.shape import form_digest
 from detector.models.versions import Version
 from detector.owned import Owned
 from detector.refit.values import Parameters
-from detector.refitting import Refitting, records
+from detector.refitting import STATES, Refitting, records
 from detector.types import ControlKind, ControlRecord, Partition
-
-_HIDDEN = {"version", "replaced", "form"}
 
 
 class RefitCommands:
@@ -127,7 +125,7 @@ def kept_versions(owned: Owned) -> dict[int, Version]:
 
 
 def _told(record: ControlRecord) -> dict[str, Any]:
-    told = {name: value for name, value in record.payload.items() if name not in _HIDDEN}
+    told = {name: value for name, value in record.payload.items() if name not in STATES}
     makes = (
         record.payload["made_for"] + 1
         if "version" in record.payload and record.kind is not ControlKind.CANDIDATE

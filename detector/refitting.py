@@ -67,6 +67,10 @@ class Plan:
         )
 
 
+STATES = frozenset({"version", "replaced", "form"})
+"""What a record about versions holds for the model alone, by name."""
+
+
 @dataclass(slots=True)
 class _Followed:
     """A partition: when its last refit began, and what is asked of the next; the candidate that is in the shadow."""
@@ -282,6 +286,4 @@ def _replaced(owned: Owned, like: Version) -> dict[str, Any]:
 
 def _told(payload: dict[str, Any]) -> dict[str, Any]:
     """Return what of a payload goes to the log."""
-    return {
-        name: value for name, value in payload.items() if name not in {"version", "replaced", "form", "findings", "at"}
-    }
+    return {name: value for name, value in payload.items() if name not in STATES | {"findings", "at"}}
