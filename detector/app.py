@@ -22,7 +22,6 @@ from detector.feedback import Feedback
 from detector.idle import Idle
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, shared, use_one_thread
-from detector.models.shape import rules_of, shape_of
 from detector.models.window import WindowLimits
 from detector.notification.intake import SINK
 from detector.notification.outward import Outward
@@ -241,7 +240,7 @@ class Models:
 
 
 def _program(detection: Detection) -> Program:
-    program = shared(shape_of(detection), rules_of(detection))
+    program = shared(detection)
     program.warm_up()
     return program
 

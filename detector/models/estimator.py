@@ -19,8 +19,8 @@ from detector.config.detection import Detection
 from detector.config.sections import Alerting, Blocks, Entities, Events, Feature, HalfLife, Model
 from detector.models.blocks import Block, usable
 from detector.models.partition import PartitionModel
-from detector.models.program import Program, SlotStates, StackScores, shared
-from detector.models.shape import STACK, Shape, rules_of, shape_of
+from detector.models.program import SlotStates, StackScores, shared
+from detector.models.shape import STACK, Shape
 from detector.models.slots import WHOLE
 from detector.models.stacking import Turn, assemble
 from detector.types import Float32, Float64, Partition, Rows
@@ -158,7 +158,7 @@ class OnlineKMeans(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMix
             return {entity: (stored or {})[entity] for entity in entities}
 
         partition = Partition(f"random state {self._draw}", 0)
-        self._model = PartitionModel(partition, self._detection(), programs=_program, load=load)
+        self._model = PartitionModel(partition, self._detection(), programs=shared, load=load)
 
     def _detection(self) -> Detection:
         """Return the parameters as the daemon's configuration, which checks them."""
@@ -258,7 +258,3 @@ def _batches(given: Any) -> Iterator[Any]:
         return
     for element in given.as_numpy_iterator():
         yield element[0] if isinstance(element, tuple) else element
-
-
-def _program(detection: Detection) -> Program:
-    return shared(shape_of(detection), rules_of(detection))

@@ -28,7 +28,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -38,9 +37,8 @@ from detector.config.detection import Detection
 from detector.config.sections import Config
 from detector.models.budget import DAY
 from detector.models.partition import PartitionModel
-from detector.models.program import Program
+from detector.models.program import shared
 from detector.models.progress import Progress
-from detector.models.shape import Rules, Shape, rules_of, shape_of
 from detector.types import Bool, Float64, Partition, Phase, Rows
 from tests.bench.measure import machine, say
 
@@ -136,11 +134,6 @@ class Observed(NamedTuple):
     incidents: int
 
 
-@cache
-def _compiled(shape: Shape, rules: Rules) -> Program:
-    return Program(shape, rules)
-
-
 def model_of(case: Case) -> PartitionModel:
     """Return a new model with the defaults of the case's preset."""
     events: dict[str, Any] = {"features": [f"f{d}" for d in range(FEATURES)]}
@@ -152,7 +145,7 @@ def model_of(case: Case) -> PartitionModel:
     return PartitionModel(
         Partition("bench", 0),
         Detection.of(config),
-        programs=lambda detection: _compiled(shape_of(detection), rules_of(detection)),
+        programs=shared,
         load=lambda _: {},
     )
 

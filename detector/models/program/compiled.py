@@ -7,19 +7,24 @@ from functools import lru_cache
 
 import numpy as np
 
+from detector.config.detection import Detection
 from detector.models.program.arrays import SlotStates, Stack, StackScores
 from detector.models.program.learning import BlockLearning
 from detector.models.program.scoring import Scoring
 from detector.models.program.tensors import Tensor, TensorBlock, lent, tf
-from detector.models.shape import Frame, Rules, Shape
+from detector.models.shape import Frame, Rules, Shape, rules_of, shape_of
 
 
-@lru_cache(maxsize=16)
-def shared(shape: Shape, rules: Rules) -> Program:
-    """Return the program of a shape and its rules: one for all models of this process, as it keeps nothing.
+def shared(detection: Detection) -> Program:
+    """Return the program of a configuration: one for all models of its shape and rules, as it keeps nothing.
 
     Each frame is compiled at its first call, or by `Program.warm_up`.
     """
+    return _shared(shape_of(detection), rules_of(detection))
+
+
+@lru_cache(maxsize=16)
+def _shared(shape: Shape, rules: Rules) -> Program:
     return Program(shape, rules)
 
 
