@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -46,6 +46,10 @@ def another(scene: Scene) -> Iterator[tuple[Outward, dict[str, Kept]]]:
         file.close()
 
 
+def _of_notification(connection: Connection) -> bool:
+    return connection._file.name == "notification.sqlite"
+
+
 def commit(scene: Scene, outward: Outward, *entries: OutboxEntry) -> None:
     store = SqliteStore(scene.folder, keep_rejects=10).open(OTHER)
     store.commit_alerts(entries, Position(1), 0)
@@ -53,6 +57,28 @@ def commit(scene: Scene, outward: Outward, *entries: OutboxEntry) -> None:
     assert outward.drain(20.0)
     outward.detach(OTHER)
     store.close()
+
+
+@dataclass
+class Failing:
+    """A method that raises as long as it is `on`."""
+
+    on: bool = True
+
+
+def failing(
+    patch: pytest.MonkeyPatch, owner: type, name: str, error: Exception, where: Callable[[Any], bool] = lambda _: True
+) -> Failing:
+    """Let a method raise, of the objects that `where` tells, until it is told to stop."""
+    fails, original = Failing(), getattr(owner, name)
+
+    def method(self: Any, *arguments: Any) -> Any:
+        if fails.on and where(self):
+            raise error
+        return original(self, *arguments)
+
+    patch.setattr(owner, name, method)
+    return fails
 
 
 def test_what_one_worker_takes_in_the_one_that_notifies_tells_and_another_takes_over(new_scene: NewScene) -> None:
@@ -87,23 +113,14 @@ def test_one_that_cannot_begin_lets_others_and_tries_again(
     new_scene: NewScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = new_scene(opened=False)
-    failing = True
-    original = Grouping.begin
-
-    def begin(grouping: Grouping) -> None:
-        if failing:
-            message = "no room"
-            raise StoreFullError(message)
-        original(grouping)
-
-    monkeypatch.setattr(Grouping, "begin", begin)
+    fails = failing(monkeypatch, Grouping, "begin", StoreFullError("no room"))
     with capture_logs() as log:
         scene.open()
         scene.raise_(alert("a"))
         assert scene.got("stream") == []
         assert [line["event"] for line in log] == ["notification_in_trouble"]
         scene.file.lead().close()
-        failing = False
+        fails.on = False
         scene.turn(1.0)
         wait_until(lambda: len(scene.sinks["stream"].entries) == 1, "it to begin after all")
         wait_until(lambda: log[-1]["event"] == "notification_goes_on", "it to say so")
@@ -111,25 +128,17 @@ def test_one_that_cannot_begin_lets_others_and_tries_again(
 
 def test_a_disk_without_room_loses_nothing(new_scene: NewScene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = new_scene()
-    full = True
-    for name in ("writing", "staging"):
-        original = getattr(Connection, name)
-
-        @contextlib.contextmanager
-        def begin(connection: Connection, original: Any = original) -> Iterator[sqlite3.Connection]:
-            if full and connection._file.name == "notification.sqlite":
-                message = "no room"
-                raise StoreFullError(message)
-            with original(connection) as sqlite:
-                yield sqlite
-
-        monkeypatch.setattr(Connection, name, begin)
+    full = [
+        failing(monkeypatch, Connection, name, StoreFullError("no room"), _of_notification)
+        for name in ("writing", "staging")
+    ]
     scene.partition.commit_alerts([alert("a"), alert("b")], Position(1), 0)
     scene.outward.drain(0.2)
     scene.clock.turn(5)
     scene.outward.drain(0.2)
     assert scene.got("stream") == []
-    full = False
+    for each in full:
+        each.on = False
     scene.clock.turn(60)
     scene.settle()
     assert [told["entity"] for told in scene.got("stream")] == ["a", "b"]
@@ -141,22 +150,13 @@ def test_an_alert_stays_with_its_partition_until_the_disk_has_what_was_taken_in_
     new_scene: NewScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene = new_scene()
-    failing = True
-    original = Connection.sync
-
-    def sync(connection: Connection) -> None:
-        if failing:
-            message = "the disk does not answer"
-            raise StoreError(message)
-        original(connection)
-
-    monkeypatch.setattr(Connection, "sync", sync)
+    fails = failing(monkeypatch, Connection, "sync", StoreError("the disk does not answer"))
     scene.partition.commit_alerts([alert("a")], Position(1), 0)
     scene.outward.wake(scene.partition.partition)
     wait_until(lambda: len(scene.sinks["stream"].entries) == 1, "it to go out at once")
     scene.outward.drain(0.2)
     assert scene.partition.backlog()["notification"][0] == 1
-    failing = False
+    fails.on = False
     scene.clock.turn(60)
     scene.settle()
     assert scene.partition.backlog() == {}
