@@ -57,29 +57,36 @@ class Observing:
         """Count a portion that was decoded, scored and learned."""
         metrics = self._metrics
         metrics.events_consumed.inc(done.rows)
-        metrics.events_passed_over.inc(done.passed_over)
+        if done.passed_over:
+            metrics.events_passed_over.inc(done.passed_over)
         for reason, count in done.rejected.items():
             metrics.events_rejected.labels(reason).inc(count)
-        metrics.dead_letters.inc(done.dead_letters)
+        if done.dead_letters:
+            metrics.dead_letters.inc(done.dead_letters)
         self._rejecting.decoded(owned.partition, done)
-        metrics.observe_batch_sizes([done.rows])
+        metrics.observe_batch_size(done.rows)
         metrics.scoring_duration_seconds.observe(seconds)
-        changes, told = owned.model.changes, self._changes.get(owned.partition, Counter())
-        metrics.centroid_reseeds.inc(changes["reseeds"] - told["reseeds"])
-        metrics.promotions.inc(changes["promotions"] - told["promotions"])
-        self._changes[owned.partition] = changes.copy()
+        changes, told = owned.model.changes, self._changes.get(owned.partition)
+        if changes != told:
+            told = told or Counter()
+            metrics.centroid_reseeds.inc(changes["reseeds"] - told["reseeds"])
+            metrics.promotions.inc(changes["promotions"] - told["promotions"])
+            self._changes[owned.partition] = changes.copy()
 
     def advanced(self, owned: Owned, rows: Rows, progress: Progress) -> None:
         """Count what the model made of some rows."""
         del owned, rows
         metrics = self._metrics
         metrics.observe_scores(progress.score)
-        metrics.events_late.inc(progress.late)
-        metrics.transforms_overflowed.inc(progress.overflowed)
+        if progress.late:
+            metrics.events_late.inc(progress.late)
+        if progress.overflowed:
+            metrics.transforms_overflowed.inc(progress.overflowed)
         for reason, count in progress.unscored.items():
             metrics.events_unscored.labels(reason).inc(count)
-        metrics.anomalies.labels("critical").inc(progress.critical)
-        metrics.anomalies.labels("warning").inc(len(progress.flagged) - progress.critical)
+        if len(progress.flagged):
+            metrics.anomalies.labels("critical").inc(progress.critical)
+            metrics.anomalies.labels("warning").inc(len(progress.flagged) - progress.critical)
         for reason, count in progress.suppressed.items():
             metrics.alerts_suppressed.labels(reason).inc(count)
         for transition in progress.transitions:

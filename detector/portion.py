@@ -63,6 +63,10 @@ def records_before(records: Sequence[Record], position: Position) -> Sequence[Re
 
 def rows_before(rows: Rows, position: Position) -> int:
     """Return how many of some rows, in log order, lie before a position."""
+    if not len(rows) or Position(int(rows.offsets[0]), int(rows.rows[0])) >= position:
+        return 0
+    if Position(int(rows.offsets[-1]), int(rows.rows[-1])) < position:
+        return len(rows)
     same = (rows.offsets == position.offset) & (rows.rows < position.row)
     return int(((rows.offsets < position.offset) | same).sum())
 

@@ -51,8 +51,9 @@ class Rejecting:
         topic = self._topics[partition.topic]
         topic.taken += done.rows
         topic.passed_over += done.passed_over
-        topic.rejected.update(done.rejected)
-        topic.examples.update((reason, (partition, detail)) for reason, detail in done.details.items())
+        if done.rejected:
+            topic.rejected.update(done.rejected)
+            topic.examples.update((reason, (partition, detail)) for reason, detail in done.details.items())
         if topic.taken + topic.rejected.total() > _RECENT:
             topic.taken /= 2
             topic.rejected = Counter({reason: (count + 1) // 2 for reason, count in topic.rejected.items()})

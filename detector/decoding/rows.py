@@ -162,14 +162,15 @@ def _judge(plan: Plan, faults: dict[int, Fault], rows: Rows, stamps: Float64) ->
     ranks = np.full(len(times), _FINE, dtype=np.int64)
 
     def lower(bad: Bool, reason: RejectReason) -> None:
-        ranks[bad] = np.minimum(ranks[bad], _RANK[reason])
+        if bad.any():
+            ranks[bad] = np.minimum(ranks[bad], _RANK[reason])
 
     missing = np.isnan(values)
     if missing.any():
         lower(np.all(missing, axis=1), RejectReason.NO_FEATURES)
         if plan.required:
             lower(np.any(missing[:, plan.required], axis=1), RejectReason.MISSING_FEATURE)
-    infinite = (values >= FLOAT32_OVERFLOW) | (values <= -FLOAT32_OVERFLOW)
+    infinite = np.abs(values) >= FLOAT32_OVERFLOW
     if infinite.any():
         lower(np.any(infinite, axis=1), RejectReason.NOT_FINITE)
     ahead = times - stamps  # NaN, and so neither old nor ahead, where the record has no time of its own

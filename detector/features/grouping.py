@@ -34,11 +34,11 @@ class Grouped:
         """Group rows of slots [n], in log order."""
         order = np.argsort(slots, kind="stable")
         ordered = slots[order]
-        new = np.ones(len(slots), np.bool_)
-        new[1:] = ordered[1:] != ordered[:-1]
-        first = np.flatnonzero(new)
-        last = np.append(first[1:], len(slots))[: len(first)] - 1
-        return cls(order, ordered[first], np.cumsum(new) - 1, first, last, times[order])
+        new = np.ones(len(slots) + 1, np.bool_)  # one more begins behind them
+        new[1:-1] = ordered[1:] != ordered[:-1]
+        bounds = np.flatnonzero(new)
+        first = bounds[:-1]
+        return cls(order, ordered[first], new[:-1].cumsum() - 1, first, bounds[1:] - 1, times[order])
 
     def latest(self, kept: Bool) -> tuple[Int64, Int64]:
         """Return the place of the latest `kept` [n, F] row of the slot before each row [n, F], and in all [P, F].

@@ -163,9 +163,11 @@ class Bank(Columns):
     def gather(self, slots: Int64, frame: Frame) -> SlotStates:
         """Copy out the states of some slots, padded to what the program takes in a frame."""
         n, padded = len(slots), self.shape.slots_of(frame) + 1
-        centroids = blank((padded, self.shape.all_centroids, self.shape.features), np.float32)
-        traits = blank((padded, self.shape.traits), np.float32)
-        times = blank((padded, self.shape.times), np.float64)
+        centroids, traits, times = blank(
+            ((padded, self.shape.all_centroids, self.shape.features), np.float32),
+            ((padded, self.shape.traits), np.float32),
+            ((padded, self.shape.times), np.float64),
+        )
         centroids[:n], traits[:n], times[:n] = self.centroids[slots], self.traits[slots], self.times[slots]
         centroids[-1], traits[-1], times[-1] = 0.0, 0.0, 0.0  # of the others nothing is read
         return SlotStates(centroids, traits, times)
@@ -182,10 +184,10 @@ class Bank(Columns):
         Moments are taken about the mean; about 0 they would cancel for large values. The centroids begin there too:
         from 0 a feature that turns up late would need as many rows as they have mass to arrive.
         """
-        new = ~self.seen[slots]
-        if not new.any():
+        seen = self.seen[slots]
+        if seen.all():
             return
-        slots, rows = slots[new], rows[new]
+        slots, rows = slots[~seen], rows[~seen]
         row, feature = np.nonzero(np.isnan(self.means[slots]) & np.isfinite(rows))
         row, feature = row[::-1], feature[::-1]  # of several values for one place, the last assigned stays: the first
         self.means[slots[row], feature] = rows[row, feature]

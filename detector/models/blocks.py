@@ -60,6 +60,8 @@ def usable(rows: Float32, slots: Int64, configured: int) -> Bool:
     half of all, so that the distance is not mostly made up.
     """
     known = np.isfinite(rows)
+    if known.all():
+        return slots >= 0
     enough: Bool = (2 * known[:, :configured].sum(1) >= configured) & (2 * known.sum(1) >= rows.shape[1])
     return enough & (slots >= 0)
 
@@ -86,13 +88,13 @@ def cuts(times: Float64, *, held: int, open_time: float, size: int, tick: float)
     held       rows that the open block holds already, its event time being `open_time`
     size       rows of a full block; tick in seconds
     """
-    ticks = np.floor(times / tick)
-    opening = np.flatnonzero(ticks[1:] != ticks[:-1]) + 1
+    if not len(times):
+        return []
     result: list[Cut] = []
-    if held and len(times) and ticks[0] != np.floor(open_time / tick):
+    if held and np.floor(times[0] / tick) != np.floor(open_time / tick):
         result.append(Cut(0, 0, complete=True))
         held = 0
-    bounds = [0, *opening.tolist(), len(times)]
+    bounds = [0, *_openings(times, tick), len(times)]
     for start, end in pairwise(bounds):
         at = start
         while at < end:
@@ -102,3 +104,11 @@ def cuts(times: Float64, *, held: int, open_time: float, size: int, tick: float)
             held = 0 if full or upto == end else held + upto - at
             at = upto
     return result
+
+
+def _openings(times: Float64, tick: float) -> list[int]:
+    """Return the numbers of the rows that open a tick, but for the first; the times [n] never fall."""
+    if np.floor(times[0] / tick) == np.floor(times[-1] / tick):
+        return []
+    ticks = np.floor(times / tick)
+    return (np.flatnonzero(ticks[1:] != ticks[:-1]) + 1).tolist()

@@ -30,9 +30,10 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     if not len(rates):
         return
     rate = model.budget.rate
+    offsets, numbers, own_times = rows.offsets[here], rows.rows[here], rows.times[here]
     placed = slots != NOWHERE
-    by_slot = Grouped.of(slots[placed], rows.times[here][placed])
-    since = model.judging.drifting(turn, scored, rows.times[here], by_slot)
+    by_slot = Grouped.of(*((slots, own_times) if placed.all() else (slots[placed], own_times[placed])))
+    since = model.judging.drifting(turn, scored, own_times, by_slot)
     observed = tally.observed  # as the tally keeps `describe`, which must not keep the tally: a cycle at each call
 
     def describe(i: int) -> Anomaly:
@@ -55,9 +56,9 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     grave = judged & ((rates <= critical) | (scored.at.values[new] >= model.reference.extrapolated(critical)))
     seen = Seen(
         slots,
-        rows.offsets[here],
-        rows.rows[here],
-        rows.times[here],
+        offsets,
+        numbers,
+        own_times,
         times[here],
         rates,
         judged,
@@ -73,7 +74,7 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
     )
     if not turn.scored:
         tally.transitions += model.incidents.begin_block(seen) + model.absences.begin_block(seen.first)
-    fresh = int(np.isinf(model.bank.last_seen[by_slot.slots]).sum())
+    fresh = int(np.count_nonzero(np.isinf(model.bank.last_seen[by_slot.slots])))
     back = model.absences.follow(seen, placed, by_slot)
     model.bank.last_seen[slots[placed]] = seen.partition_times[placed]
     transitions, faulty, made = model.incidents.follow(seen)
@@ -92,19 +93,21 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
         )
     )
     tally.transitions += sorted(back + transitions, key=lambda happened: happened.position)
-    tally.flagged += (turn.start + np.flatnonzero(flagged)).tolist()
-    tally.critical += int((flagged & seen.grave).sum())
-    tally.suppressed, model.incidents.suppressed = tally.suppressed + model.incidents.suppressed, Counter()
+    numbers_flagged = np.flatnonzero(flagged)
+    tally.flagged += (turn.start + numbers_flagged).tolist()
+    tally.critical += int(np.count_nonzero(seen.grave[numbers_flagged]))
+    if model.incidents.suppressed:
+        tally.suppressed, model.incidents.suppressed = tally.suppressed + model.incidents.suppressed, Counter()
     model.faulty = np.concatenate([model.faulty, faulty])
     model.over = np.concatenate([model.over, _over(transitions, turn.start, len(rates))])
     opened = sum(happened.phase is Phase.OPEN for happened in transitions)
-    could = int(judged.sum()) if ready and rate >= scored.least_rate else 0
+    could = int(np.count_nonzero(judged)) if ready and rate >= scored.least_rate else 0
     model.budget.saw(
         exceedances=_by_chance(model, transitions),
         incidents=opened,
         entities=fresh,
         judged=could,
-        flagged=int(flagged.sum()),
+        flagged=len(numbers_flagged),
     )
 
 
@@ -121,7 +124,8 @@ def _by_chance(model: Parts, transitions: Sequence[Transition]) -> int:
 def _over(transitions: Sequence[Transition], start: int, n: int) -> Bool:
     """Tell with which of the n rows from number `start` on an incident of their slot resolved."""
     over = np.zeros(n, np.bool_)
-    over[[t.anomaly.row - start for t in transitions if t.anomaly is not None and t.phase is Phase.RESOLVE]] = True
+    if transitions:
+        over[[t.anomaly.row - start for t in transitions if t.anomaly is not None and t.phase is Phase.RESOLVE]] = True
     return over
 
 

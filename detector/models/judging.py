@@ -93,7 +93,9 @@ class Judging:
         """Smooth and calibrate the distances of turn number t."""
         slots, usable = turn.block.slots[turn.first :], turn.block.usable[turn.first :]
         n = len(slots)
-        distance = np.where(usable, scores.distance[t, :n], np.float32(np.nan))
+        distance = scores.distance[t, :n]
+        if not usable.all():
+            distance = np.where(usable, distance, np.float32(np.nan))
         smoothed, shares, expected, spared = self.counted(turn, distance, scores.parts[t, :n], scores.expected[t, :n])
         views, related = [View(smoothed, shares, expected)], None
         if self._relations is not None:
@@ -109,7 +111,9 @@ class Judging:
             counts = self._relations.count(states, slots)
             seen = either(seen, views[1], sketches, states["sketch"][slots], counts)
         at = scaled(seen.distance, sketches)
-        rates = np.where(np.isnan(distance), UNSCORED, self.reference.rates(at))
+        rates, unscored = self.reference.rates(at), np.isnan(distance)
+        if unscored.any():
+            rates[unscored] = UNSCORED
         known = self._bank.rows_learned[slots] >= self._detection.model.warm_up
         warm = usable & known & ~self._bank.unseeded(slots)
         least = self.reference.least_rate
@@ -183,7 +187,8 @@ class Judging:
 
     def keep(self, scored: Scored) -> None:
         """Keep the smoothed scores of an open block's new rows."""
-        self.open_smoothed = np.concatenate([self.open_smoothed, np.stack([view.distance for view in scored.views], 1)])
+        new = np.column_stack([view.distance for view in scored.views])
+        self.open_smoothed = np.concatenate([self.open_smoothed, new])
 
     def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, faulty: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.

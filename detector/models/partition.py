@@ -25,7 +25,7 @@ from detector.models.program import Stack
 from detector.models.progress import Progress, Tally
 from detector.models.scored import Scored
 from detector.models.slots import NOWHERE
-from detector.models.stacking import Turn, assemble
+from detector.models.stacking import Turn, assemble, joined
 from detector.types import NO_ROWS, ControlRecord, Float64, Rows
 
 
@@ -127,9 +127,12 @@ class PartitionModel(Parts):
 
     def _meet(self, turns: list[Turn], tally: Tally) -> None:
         """Let the slots see the features of the rows that are new."""
-        slots = np.concatenate([turn.block.slots[turn.scored :] for turn in turns])
-        rows = np.concatenate([turn.block.rows[turn.scored :] for turn in turns])
-        can = np.concatenate([turn.block.usable[turn.scored :] for turn in turns])
+        slots = joined([turn.block.slots[turn.scored :] for turn in turns])
+        rows = joined([turn.block.rows[turn.scored :] for turn in turns])
+        can = joined([turn.block.usable[turn.scored :] for turn in turns])
+        if can.all():  # they have slots, too
+            self.bank.pivot(slots, rows)
+            return
         placed = slots != NOWHERE
         self.bank.pivot(slots[placed], rows[placed])
         tally.unscored["entity_limit"] += len(slots) - int(placed.sum())

@@ -148,8 +148,11 @@ class Tally:
         """Return the result for the first `taken` rows."""
         flagged = np.array(self.flagged, np.int64)
         rates = self.rates[:taken]
-        score = np.where(rates <= 1.0, 0.0 - np.log10(rates), np.nan)
-        self.unscored["no_model"] = int((rates > 1.0).sum()) - self.unscored.total()
+        score = 0.0 - np.log10(rates)
+        scored = int(np.count_nonzero(rates <= 1.0))
+        if scored < taken:
+            score[rates > 1.0] = np.nan
+            self.unscored["no_model"] = taken - scored - self.unscored.total()
         unscored = Counter({reason: n for reason, n in self.unscored.items() if n})
         return Progress(
             taken,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.learning import FREEZE
-from detector.models.lending import filled
+from detector.models.lending import blank
 from detector.models.program import Stack
-from detector.models.shape import Shape
+from detector.models.shape import Frame, Shape
 from detector.types import Int8, Int64
 
 
@@ -42,6 +44,11 @@ class Turn:
         return self.start + len(self.block) - self.scored
 
 
+def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Put arrays behind one another; most calls have one, which is returned as it is."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
 def distinct(numbers: Int64, limit: int) -> tuple[Int64, Int64]:
     """Return the distinct ones among numbers [n] in [0, limit), and each number's place among them.
 
@@ -60,33 +67,61 @@ def assemble(turns: Sequence[Turn], shape: Shape, modes: Int8) -> tuple[Stack, I
 
     `modes` [S] are the learning modes of the bank's slots.
     """
-    counts = np.array([len(turn.block) - turn.first for turn in turns])
-    grid = shape.frame(len(turns), int(counts.max()))
-    nobody = shape.slots_of(grid)
-    rows = filled((*grid, shape.features), np.float32, np.nan)
-    slot, group = filled(grid, np.int32, nobody), filled(grid, np.int32, 0)
-    present, learns, time = filled(grid, np.int32, nobody), filled(grid, np.bool_, 0), filled(grid[:1], np.float64, 0)
-    slots = np.concatenate([turn.block.slots[turn.first :] for turn in turns])
+    counts = [len(turn.block) - turn.first for turn in turns]
+    frame = shape.frame(len(turns), max(counts))
+    nobody = shape.slots_of(frame)
+    stack = _empty(frame, shape.features, nobody, len(turns))
+    slots = joined([turn.block.slots[turn.first :] for turn in turns])
     placed = slots >= 0
-    called, numbers = distinct(slots[placed], len(modes))
-    local = np.full(len(slots), nobody)
-    local[placed] = numbers
-    block_of = np.repeat(np.arange(len(turns)), counts)
-    met, place = distinct(block_of * (nobody + 1) + local, len(turns) * (nobody + 1))
-    block_met, slot_met = np.divmod(met, nobody + 1)  # in the order of their blocks, as `distinct` keeps runs together
-    met_before = np.searchsorted(block_met, np.arange(len(turns)))
-    present[block_met, np.arange(len(met)) - met_before[block_met]] = slot_met
+    everybody = bool(placed.all())
+    if everybody:
+        called, local = distinct(slots, len(modes))
+    else:
+        local = np.full(len(slots), nobody)
+        called, local[placed] = distinct(slots[placed], len(modes))
+    if len(turns) == 1 and everybody:  # then each slot is a group, and its number that of the group
+        stack.group[0, : len(slots)], stack.present[0, : len(called)] = local, np.arange(len(called))
+    else:
+        _group(stack, local, counts, nobody)
     start = 0
-    for t, (turn, n) in enumerate(zip(turns, counts.tolist(), strict=True)):
-        end = start + n
-        rows[t, :n], slot[t, :n] = turn.block.rows[turn.first :], local[start:end]
-        group[t, :n] = place[start:end] - met_before[t]
-        learns[t, :n] = (
-            turn.block.usable[turn.first :] & turn.complete & (modes[turn.block.slots[turn.first :]] != FREEZE)
-        )
-        time[t] = turn.block.time
-        start = end
-    return Stack(rows, slot, group, present, learns, time, len(turns)), called
+    for t, (turn, n) in enumerate(zip(turns, counts, strict=True)):
+        stack.rows[t, :n], stack.slot[t, :n] = turn.block.rows[turn.first :], local[start : start + n]
+        stack.time[t] = turn.block.time
+        if turn.complete:
+            stack.learns[t, :n] = turn.block.usable & (modes[turn.block.slots] != FREEZE)
+        start += n
+    return stack, called
+
+
+def _empty(frame: Frame, features: int, nobody: int, blocks: int) -> Stack:
+    """Return a stack without rows."""
+    rows, slot, group, present, learns, time = blank(
+        ((*frame, features), np.float32),
+        (frame, np.int32),
+        (frame, np.int32),
+        (frame, np.int32),
+        (frame, np.bool_),
+        (frame[:1], np.float64),
+    )
+    rows.fill(np.nan)
+    slot.fill(nobody)
+    group.fill(0)
+    present.fill(nobody)
+    learns.fill(0)
+    time.fill(0.0)
+    return Stack(rows, slot, group, present, learns, time, blocks)
+
+
+def _group(stack: Stack, local: Int64, counts: Sequence[int], nobody: int) -> None:
+    """Give each slot of a block, `local` [n] in the call, a number there; rows without a slot are a group, too."""
+    blocks = len(counts)
+    block_of = np.repeat(np.arange(blocks), counts)
+    met, place = distinct(block_of * (nobody + 1) + local, blocks * (nobody + 1))
+    block_met, slot_met = np.divmod(met, nobody + 1)  # in the order of their blocks, as `distinct` keeps runs together
+    met_before = np.searchsorted(block_met, np.arange(blocks))
+    stack.present[block_met, np.arange(len(met)) - met_before[block_met]] = slot_met
+    within = np.arange(len(local)) - np.repeat(np.cumsum([0, *counts[:-1]]), counts)
+    stack.group[block_of, within] = place - met_before[block_of]
 
 
 class SeedCount:

@@ -58,6 +58,8 @@ class Upkeep:
         """Keep up those of some slots [n], whose rows come next, that have not been since it was due."""
         bank = self._bank
         due = slots[bank.kept_up[slots] < self.since]
+        if not len(due):
+            return
         bank.kept_up[due] = self.since
         due = due[bank.modes[due] != FREEZE]
         if len(due):

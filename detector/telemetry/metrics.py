@@ -245,9 +245,9 @@ class Metrics:
         """Count the scores of a batch; NaN (not scored) is left out."""
         self.anomaly_score.observe(scores)
 
-    def observe_batch_sizes(self, sizes: ArrayLike) -> None:
-        """Count the numbers of rows of one batch or of several."""
-        self.batch_size_events.observe(sizes)
+    def observe_batch_size(self, rows: int) -> None:
+        """Count a batch of so many rows."""
+        self.batch_size_events.observe_one(rows)
 
     def set_model_version(self, version: int) -> None:
         """Say which is the newest version in force; the series of the one before goes away."""

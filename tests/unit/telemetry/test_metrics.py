@@ -230,8 +230,8 @@ def test_values_that_are_not_finite_are_left_out_of_a_histogram() -> None:
 
 def test_batch_sizes_are_counted() -> None:
     metrics = Metrics()
-    metrics.observe_batch_sizes(256)
-    metrics.observe_batch_sizes([1, 2])
+    for rows in (256, 1, 2):
+        metrics.observe_batch_size(rows)
     assert value(metrics, "detector_batch_size_events_count") == 3
     assert value(metrics, "detector_batch_size_events_bucket", le="1.0") == 1
     assert value(metrics, "detector_batch_size_events_bucket", le="256.0") == 3
