@@ -19,7 +19,7 @@ import numpy as np
 from kafka import KafkaProducer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.bench.load import ENTITIES, FEATURES, PARTITIONS, Message
+from tests.bench.load import ENTITIES, FEATURES, Message
 from tests.bench.measure import installed
 
 FAR_EVERY = 500
@@ -49,13 +49,13 @@ def bodies(number: int, *, far: bool) -> list[bytes]:
     return [encode({"entity": f"host-{entity(n)}", **row})[1:] for n, row in enumerate(rows)]
 
 
-def to_learn() -> Iterator[Message]:
-    """Yield ordinary events of all entities."""
+def to_learn(partitions: int) -> Iterator[Message]:
+    """Yield ordinary events of all entities, each always in the same one of so many partitions."""
     start = time.time_ns() // 1000 - _BEFORE_SECONDS * MILLION
     ready = bodies(20 * ENTITIES, far=False)
     for n in range(LEARNED):
         at = n % len(ready)
-        yield Message(entity(at) % PARTITIONS, None, b'{"ts":%d,' % (start + 100 * n) + ready[at])
+        yield Message(entity(at) % partitions, None, b'{"ts":%d,' % (start + 100 * n) + ready[at])
 
 
 class Producer:
@@ -91,7 +91,7 @@ class Producer:
         self.send, self.finish = send, confluent.flush
 
 
-def pace(send: Send, ready: list[bytes], rate: int) -> tuple[float, float]:
+def pace(send: Send, ready: list[bytes], rate: int, partitions: int) -> tuple[float, float]:
     """Send all at a steady rate, a lot every millisecond; returns the rate reached and how late it was at worst."""
     lot = max(1, round(rate / 1000))
     worst, started = 0.0, time.perf_counter()
@@ -102,7 +102,7 @@ def pace(send: Send, ready: list[bytes], rate: int) -> tuple[float, float]:
             if ahead > 0:
                 time.sleep(ahead)
         far = n % FAR_EVERY == FAR_EVERY - 1
-        send(entity(n) % PARTITIONS, b'{"ts":%d,' % (time.time_ns() // 1000) + body, _MARK if far else [])
+        send(entity(n) % partitions, b'{"ts":%d,' % (time.time_ns() // 1000) + body, _MARK if far else [])
     return len(ready) / (time.perf_counter() - started), worst
 
 
@@ -117,13 +117,14 @@ def main() -> None:
     arguments.add_argument("topic")
     arguments.add_argument("rate", type=int)
     arguments.add_argument("seconds", type=float)
+    arguments.add_argument("partitions", type=int)
     given = arguments.parse_args()
     producer = Producer(given.bootstrap, given.topic)
     warm_up = bodies(int(given.rate * WARM_UP_SECONDS), far=False)
     measured = bodies(int(given.rate * given.seconds), far=True)
-    pace(unmarked(producer.send), warm_up, given.rate)
+    pace(unmarked(producer.send), warm_up, given.rate, given.partitions)
     began = time.time()
-    rate, worst = pace(producer.send, measured, given.rate)
+    rate, worst = pace(producer.send, measured, given.rate, given.partitions)
     producer.finish()
     acknowledged = [round(seconds, 6) for seconds in producer.acknowledged[len(warm_up) :]]
     print(json.dumps({"began": began, "rate": rate, "worst_lag_ms": 1000 * worst, "acknowledged": acknowledged}))
