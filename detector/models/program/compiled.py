@@ -14,6 +14,8 @@ from detector.models.program.scoring import Scoring
 from detector.models.program.tensors import Tensor, TensorBlock, lent, tf
 from detector.models.shape import Frame, Rules, Shape, rules_of, shape_of
 
+_RETURNED = len(StackScores._fields) + len(SlotStates._fields)
+
 
 def shared(detection: Detection) -> Program:
     """Return the program of a configuration: one for all models of its shape and rules, as it keeps nothing.
@@ -47,8 +49,9 @@ class Program:
         """Score and learn a stack; the arrays given are left as they were, those returned are read-only."""
         flat = states.centroids.reshape(-1, self.shape.features)
         given = (*stack[:-1], np.array(stack.blocks, np.int32), flat, states.traits, states.times)
+        function = self._compiled[stack.frame].inference_fn
         # Past TensorFlow's search for the function and its handling of arguments: they take 0.6 ms a call.
-        tensors = self._compiled[stack.frame].inference_fn.call_flat(*map(lent, given))
+        tensors = function._bound_context.call_function(function.name, list(map(lent, given)), _RETURNED)  # noqa: SLF001
         # Without a copy, which `numpy()` would make.
         *scores, centroids, traits, times = (np.asarray(tensor) for tensor in tensors)
         return StackScores(*scores), SlotStates(centroids.reshape(states.centroids.shape), traits, times)
