@@ -162,9 +162,9 @@ class Delivery:
                 if self._closing and not self._busy:
                     break
                 self._exchange()
-                self._tick()
                 for line in self._lines:
                     self._feed(line)
+                self._tick()  # what has just come does not wait for it
                 self._rest()
             except Exception:  # a dead thread would be a daemon that silently sends no alert ever again
                 log.exception("delivery_crashed")
@@ -221,7 +221,7 @@ class Delivery:
             self._next_tick = -math.inf
 
     def _tick(self) -> None:
-        """Look everywhere, once a second, and tell what waits."""
+        """Look everywhere, once a second, tell what waits, and give it to the lines."""
         if self._clock.monotonic() < self._next_tick:
             return
         self._next_tick = self._clock.monotonic() + _TICK
@@ -234,6 +234,7 @@ class Delivery:
             waiting = [b[line.sink.name] for b in backlogs.values() if line.sink.name in b]
             oldest = min((created for count, created, _ in waiting if count), default=0.0)
             self._observer.backlog(line.sink.name, sum(count for count, _, _ in waiting), oldest)
+            self._feed(line)
 
     def _feed(self, line: Line) -> None:
         """Give an idle line its next round."""

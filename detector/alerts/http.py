@@ -9,6 +9,7 @@ import ssl
 import threading
 from base64 import b64encode
 from concurrent.futures import Future, ThreadPoolExecutor
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -122,8 +123,7 @@ class HttpTarget:
         """Address the request to what the URL's host resolves to and may, under the host's own name."""
         url = httpx2.URL(self._url)
         host = url.raw_host.decode("ascii")
-        found = await self._loop.getaddrinfo(host, url.port, type=socket.SOCK_STREAM)
-        address = allowed_address(host, [str(one[4][0]) for one in found], self._allowed)
+        address = allowed_address(host, await self._addresses(host, url.port), self._allowed)
         return self._client.build_request(
             "POST",
             url.copy_with(host=address),
@@ -131,6 +131,14 @@ class HttpTarget:
             headers={"host": url.netloc.decode("ascii")} | dict(post.headers),
             extensions={"sni_hostname": host},
         )
+
+    async def _addresses(self, host: str, port: int | None) -> list[str]:
+        """Look a host's name up on a thread of its own; an address needs none, and no thread to wait for."""
+        try:
+            return [str(ip_address(host))]
+        except ValueError:
+            found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return [str(one[4][0]) for one in found]
 
     async def _beginning(self, answer: httpx2.Response, deadline: float) -> str:
         """Read the body, so that the connection can be used again, within the limits; return its first words.

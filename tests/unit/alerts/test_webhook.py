@@ -294,6 +294,15 @@ def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: pytest
     assert request.headers["host"] == f"rebinding.example:{port}"
 
 
+def test_an_address_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Receiver() as receiver:
+        made = sink(f"http://127.0.0.1:{urlsplit(receiver.url).port}/alerts")
+        monkeypatch.setattr(made._target._loop, "getaddrinfo", None)
+        attempt = made.deliver(entry("webhook"), 1)
+        made.close()
+    assert attempt.outcome is Outcome.DELIVERED
+
+
 def _coroutine(function: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: object, **kwargs: object) -> Any:
         return function(*args, **kwargs)
