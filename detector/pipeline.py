@@ -18,7 +18,7 @@ from detector.errors import SourceUnavailableError
 from detector.models.progress import Progress, Transition
 from detector.owned import Owned, portions
 from detector.portion import DecodedPortion, Done, records_from
-from detector.protocols import Clock, Source
+from detector.protocols import AskingSource, Clock, Source
 from detector.store.writer import Finished, Writer
 from detector.types import Batch, OutboxEntry, Partition, Place, Position, Rows
 
@@ -72,6 +72,7 @@ class Pipeline:
         checkpoint_interval: float,
     ) -> None:
         self._source = source
+        self._asked = source if isinstance(source, AskingSource) else None
         self._partitions = partitions
         self._alerts = alerts
         self._writer = writer
@@ -106,6 +107,8 @@ class Pipeline:
         records = 0
         while self._fetched:
             owned, batch = self._fetched[0]
+            if len(self._fetched) == 1 and self._asked is not None:
+                self._asked.ask()
             if self._partitions.get(batch.partition) is owned:  # else it is another worker's by now
                 self._take(owned, batch)
                 records += len(batch.records)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from detector.types import (
     Attempt,
@@ -94,6 +94,14 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Leave the group; revokes what is still owned first."""
+
+
+@runtime_checkable
+class AskingSource(Source, Protocol):
+    """A source that has to be asked for records, and answers after a while."""
+
+    def ask(self) -> None:
+        """Ask for what the next `poll` is to return: nearly all that the last one has returned is taken."""
 
 
 class Decoder(Protocol):

@@ -99,6 +99,10 @@ class KafkaSource:
             self._look_for_trouble()
         return batches
 
+    def ask(self) -> None:
+        """Ask for the next records, which come while the last of these are taken."""
+        self._connection.ask()
+
     def pause(self) -> None:
         """Hand out no more records; the member stays in the group as long as `poll` is called."""
         self._paused = True

@@ -95,6 +95,11 @@ class Connection:
             self.consumer._coordinator.request_rejoin()  # noqa: SLF001 - there is no public way
         return max(timeout, 0.0 if state == MemberState.STABLE else _JOIN_SECONDS)
 
+    def ask(self) -> None:
+        """Ask for more records, if there is a consumer."""
+        if self.consumer is not None:
+            kafka_fetching.ask(self.consumer._fetcher)  # noqa: SLF001 - there is no public way
+
     def refresh_metadata(self) -> bool:
         """Ask the brokers for news, and tell whether they answered; no signal is heeded while this waits."""
         answer = self.cluster.request_update()

@@ -470,3 +470,29 @@ def test_a_partition_is_given_up_without_its_last_checkpoint_where_there_is_no_r
         member.read(PARTITION)  # the writer lives, and what is read again is detected again
     assert final_state(store, [PARTITION, OTHER]) == state
     assert outbox(store) == outbox(expected) != []
+
+
+class Asked(MemorySource):
+    """Notes at which positions of the partitions the next records were asked for."""
+
+    member: Member
+
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__(log)
+        self.positions: list[list[int]] = []
+
+    def ask(self) -> None:
+        self.positions.append([owned.position.offset for owned in self.member.ownership.owned.values()])
+
+
+def test_the_next_records_are_asked_for_when_all_but_one_batch_are_taken(store: MemoryStore) -> None:
+    log = MemoryLog()
+    append(log, *normal(0, 20))
+    append(log, *normal(1, 20), partition=OTHER)
+    source = Asked(log)
+    with Member(log, store, DETECTION, source=source) as source.member:
+        source.give(PARTITION, OTHER)
+        source.member.pipeline.turn(0.0)
+        source.member.pipeline.turn(0.0)
+        assert sorted(source.positions[0]) == [0, 20]
+        assert len(source.positions) == 1, "nothing came that could be waited for"
