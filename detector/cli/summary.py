@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from detector.config.alerting import Alerting
-from detector.config.incidents import Incidents
+from detector.config.incidents import CALM_ROWS, CALM_TIME, Incidents
 from detector.config.secrecy import shown_url
 from detector.config.sections import (
     AlertmanagerSink,
@@ -120,6 +120,8 @@ def _whose(config: Config) -> str:
 def _incidents(incidents: Incidents) -> str:
     opening, resolve = incidents.open_after, incidents.resolve_after
     opens = "the first anomalous row" if opening.of == 1 else f"{opening.rows} anomalous rows of {opening.of}"
+    if resolve == "auto":
+        return f"from {opens} until {duration(CALM_TIME)} and {CALM_ROWS} rows of calm"
     quiet = [f"{resolve.rows:,} rows"] if resolve.rows else []
     quiet += [duration(resolve.time)] if resolve.time else []
     return f"from {opens} until {' or '.join(quiet)} of calm"

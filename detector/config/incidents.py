@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from detector.config.section import Section
 from detector.config.units import NUMBER, Count, Seconds
+
+CALM_TIME = 300.0
+"""Seconds of calm that end an incident, where nothing else is said ..."""
+CALM_ROWS = 20
+"""... if there are so many rows of it: of an entity that speaks every five minutes one row alone would end it, and the
+next begin another. Twice the middle one of the half-lives that scores of metrics are smoothed by, as many as one event
+lifts."""
 
 
 class OpenAfter(Section):
@@ -54,8 +61,10 @@ class Incidents(Section):
     """How many anomalous rows open one: `rows` of the last `of`. One is enough where scores are smoothed."""
     resolve_below: Annotated[float, Field(ge=0), NUMBER] = 0.5
     """So many decades of the score under the threshold lies a second one, under which an incident calms down."""
-    resolve_after: ResolveAfter = ResolveAfter(time=300.0)
-    """How long rows must stay under it for the incident to resolve: a duration of event time, or {rows:, time:}."""
+    resolve_after: Literal["auto"] | ResolveAfter = "auto"
+    """How long rows must stay under it for the incident to resolve: a duration of event time, or {rows:, time:}. auto =
+    5 minutes, but no fewer than 20 rows, so that it fits what speaks seldom; and where so many rows come in that time
+    that chance puts some of them beyond it, three times as many do not count."""
     repeat_interval: Seconds = 4 * 3600.0
     """An incident that lasts is told again after so much event time."""
     no_data_after: Seconds | None = 3600.0

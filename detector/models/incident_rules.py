@@ -7,7 +7,12 @@ from statistics import geometric_mean
 from typing import NamedTuple
 
 from detector.config.detection import Detection
+from detector.config.incidents import CALM_ROWS, CALM_TIME
+from detector.types import Bool, Float64, Int64
 
+_CHANCE = 3.0
+"""Rows that do not break the calm, as a multiple of what chance gives. What is asked for is kept within a factor of 2;
+and with a threshold half a decade lower, a fault that is no chance (`_DENSE` of `incidents`) is as dense as that."""
 _ALONE = 1.0
 """Anomalous rows of an incident that may be one event by chance ..."""
 _CLUSTER = 2.0
@@ -17,6 +22,8 @@ _CLUSTER = 2.0
 class Rules(NamedTuple):
     """Opens at n of the last m rows; rates as multiples of the threshold's; times in seconds of event time.
 
+    It resolves after `quiet_rows` of calm; or after `quiet_time` and no less than `least_rows`. `chance` times as many
+    rows as chance alone puts beyond the lower threshold do not break the calm (0 = any does).
     An incident of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see `follow`.
     """
 
@@ -27,6 +34,8 @@ class Rules(NamedTuple):
     repeat_interval: float
     quiet_rows: float
     quiet_time: float
+    least_rows: float
+    chance: float
     silence: float
     fault_count: float
     fault_time: float
@@ -35,15 +44,23 @@ class Rules(NamedTuple):
     def of(cls, detection: Detection) -> Rules:
         """Take them from a configuration."""
         incidents, smoothing = detection.incidents, detection.model.smoothing
+        resolve = incidents.resolve_after
         return cls(
             incidents.open_after.rows,
             incidents.open_after.of,
             10.0**incidents.resolve_below,
             10.0**-detection.alerting.critical_decades,
             incidents.repeat_interval,
-            incidents.resolve_after.rows or math.inf,
-            incidents.resolve_after.time or math.inf,
+            math.inf if resolve == "auto" else resolve.rows or math.inf,
+            CALM_TIME if resolve == "auto" else resolve.time or math.inf,
+            CALM_ROWS if resolve == "auto" else 1,
+            _CHANCE if resolve == "auto" else 0.0,
             incidents.no_data_after or math.inf,
             _CLUSTER * geometric_mean(smoothing) if smoothing else _ALONE,
             detection.model.promote_after,
         )
+
+    def is_calm(self, rows: Int64, time: Float64) -> Bool:
+        """Tell which incidents [n] have been calm for long enough, by rows [n] and event time [n] of calm."""
+        enough: Bool = (rows >= self.quiet_rows) | ((rows >= self.least_rows) & (time >= self.quiet_time))
+        return enough

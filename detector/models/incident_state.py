@@ -26,6 +26,7 @@ _FIELDS: tuple[tuple[str, str], ...] = (
     ("count", "i8"),
     ("history", "i8"),
     ("quiet", "i4"),
+    ("stray", "i4"),
     ("capped", "?"),
     ("critical", "?"),
 )
@@ -36,8 +37,9 @@ def state_of(features: int) -> np.dtype[Any]:
 
     offset, row  of the row that opened it       sequence  messages so far
     start        that row's event time           told      partition's event time of the last message
-    loud         partition's event time of the last row at or beyond the lower threshold
-    rows         rows from the one that opened it on, and `quiet` those under the lower threshold at the end
+    loud         partition's event time of the last row at or beyond the lower threshold that broke the calm
+    rows         rows from the one that opened it on, and `quiet` those behind that one: of them `stray` are at or
+                 beyond the lower threshold, by chance
     count        rows at or beyond the threshold, and `least` the least rate of all
     capped       whether the reference supported no lesser one
     critical     the severity last told          history   a bit for each of the last rows, while there is no incident

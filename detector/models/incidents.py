@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from detector.models import region
+from detector.models import calm, region
 from detector.models.bank import Bank
 from detector.models.became import Became, Made
 from detector.models.copying import Copying
@@ -78,28 +78,30 @@ class Incidents:
         present = np.unique(slots[stirring])
         rows = np.flatnonzero(judged & np.isin(slots, present))
         group = np.searchsorted(present, slots[rows])
-        calm = self._calm(present, rows, group, seen)
-        lasting = rows[calm[group]]
+        adding = self._only_add(present, rows, group, seen)
+        lasting = rows[adding[group]]
         faulty[lasting] = self._faulty_rows(lasting, seen)
         made.within(lasting, self._bank.incidents_of(slots[lasting]))
         self._add(lasting, seen)
         self.suppressed[WITHIN_INCIDENT] += int(seen.flagged[lasting].sum())
         told: list[Transition] = []
-        for g in np.flatnonzero(~calm).tolist():
+        for g in np.flatnonzero(~adding).tolist():
             told += self._walk(int(present[g]), rows[group == g], seen, faulty, made)
         return sorted(told, key=lambda happened: happened.position), faulty, made
 
-    def _calm(self, present: Int64, rows: Int64, group: Int64, seen: Seen) -> Bool:
+    def _only_add(self, present: Int64, rows: Int64, group: Int64, seen: Seen) -> Bool:
         """Tell which slots [S] have an open incident to which these rows can do nothing but add."""
         state, rules, n = self._bank.incidents_of(present), self.rules, len(present)
         last = np.zeros(n)
         last[group] = seen.partition_times[rows]
-        quiet = np.bincount(group, seen.rates[rows] > rules.lower * seen.rate, minlength=n)
-        unresolved = (state["quiet"] + quiet < rules.quiet_rows) & (last - state["loud"] < rules.quiet_time)
+        under = seen.rates[rows] > rules.lower * seen.rate
+        quiet = np.bincount(group, under, minlength=n)
+        most = state["quiet"] + (np.bincount(group, minlength=n) if rules.chance else quiet)
+        unresolved = ~rules.is_calm(most, last - state["loud"])
         as_grave = state["critical"] | (np.bincount(group, seen.grave[rows], minlength=n) == 0)
         recent = last - state["told"] < rules.repeat_interval
-        calm: Bool = (state["sequence"] > 0) & as_grave & recent & ((quiet == 0) | unresolved)
-        return calm
+        adding: Bool = (state["sequence"] > 0) & as_grave & recent & ((quiet == 0) | unresolved)
+        return adding
 
     def _faulty_rows(self, rows: Int64, seen: Seen) -> Bool:
         """Tell which rows [n] of open incidents may not count as normal, by what came before each."""
@@ -131,13 +133,9 @@ class Incidents:
         np.minimum.at(state["least"], places, rates)
         lesser = present[state["least"][present] < before]
         state["capped"][lesser] = state["least"][lesser] <= seen.least_rate
-        loud = rates <= self.rules.lower * seen.rate
-        state["loud"][places[loud]] = seen.partition_times[rows[loud]]
-        group, at = np.searchsorted(present, places), np.arange(len(rows))
-        last = np.full(len(present), -1)
-        np.maximum.at(last, group[loud], at[loud])
-        state["quiet"][present[last >= 0]] = 0
-        np.add.at(state["quiet"], places[at > last[group]], 1)
+        chance = self.rules.lower * seen.rate
+        loud, grave = rates <= chance, seen.grave[rows]
+        calm.follow(state, calm.Noise(places, seen.partition_times[rows], loud, grave, self.rules.chance * chance))
 
     def _walk(self, slot: int, rows: Int64, seen: Seen, faulty: Bool, made: Made) -> list[Transition]:
         """Advance one slot's incident row by row, and tell which of its rows are faulty."""
@@ -173,7 +171,7 @@ class Incidents:
             self.suppressed[BELOW_OPEN_AFTER] += 1
             return None
         at = seen.place(i)
-        state["history"], state["sequence"], state["quiet"] = 0, 0, 0
+        state["history"], state["sequence"], state["quiet"], state["stray"] = 0, 0, 0, 0
         state["rows"], state["count"] = 1, 1
         state["offset"], state["row"] = at.position
         state["start"], state["loud"] = at.time, at.partition_time
@@ -191,8 +189,8 @@ class Incidents:
         """Take in a row of a slot with an open incident."""
         state, rules, time = self._state(slot), self.rules, float(seen.partition_times[i])
         self._add(np.array([i]), seen)
-        quiet = int(state["quiet"])
-        if quiet and (quiet >= rules.quiet_rows or time - float(state["loud"]) >= rules.quiet_time):
+        under = seen.rates[i] > rules.lower * seen.rate
+        if under and rules.is_calm(state["quiet"], time - state["loud"]):
             return self._tell(slot, i, seen, Phase.RESOLVE, Reason.RECOVERED)
         if not state["critical"] and seen.grave[i]:
             state["critical"] = True

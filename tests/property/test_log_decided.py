@@ -78,6 +78,7 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
         events=events,
         preset="metrics",
         alerting=alerting,
+        incidents={"repeat_interval": 8},
         model={**short, "half_life": {"events": 200}, "gate": 1.0, **model},
     )
 
@@ -121,6 +122,8 @@ def early_upkeep() -> Iterator[None]:
     """Let upkeep, gates, quarantine and relations act within a short log."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("detector.models.upkeep._EVERY", 8)
+        patch.setattr("detector.models.incident_rules.CALM_TIME", 9.0)
+        patch.setattr("detector.models.incident_rules.CALM_ROWS", 3)
         patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
         patch.setattr("detector.models.judging._GATED", 0.2)
         patch.setattr("detector.models.relations._FIRST", 20)

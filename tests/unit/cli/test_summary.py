@@ -54,7 +54,7 @@ def test_it_says_what_the_daemon_would_do() -> None:
         ("model", "16 centroids for each entity (host) of each partition; half-life 200,000 rows or 7 d"),
         ("blocks", "512 rows or 10 s"),
         ("alerts", "5/day where nothing is wrong"),
-        ("incidents", "one per entity, from the first anomalous row until 5 min of calm"),
+        ("incidents", "one per entity, from the first anomalous row until 5 min and 20 rows of calm"),
         ("sink", "hook: webhook https://hooks.example.com, signed"),
         ("sink", "kafka: Kafka topic alerts at a:1, b:2 (TLS and SASL PLAIN)"),
         ("sink", "stdout: standard output"),

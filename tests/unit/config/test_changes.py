@@ -51,7 +51,7 @@ def test_what_may_change_at_once_is_told_by_its_path(
     ("new", "paths"),
     [
         ({"alerting": {"budget": "1/day"}}, ["alerting.budget.incidents"]),
-        ({"incidents": {"resolve_after": "1m"}}, ["incidents.resolve_after.time"]),
+        ({"incidents": {"resolve_after": "1m"}}, ["incidents.resolve_after"]),
         ({"events": {"features": ["f", "g"]}}, ["events.features.g"]),
         ({"learning": {"entities": {"db-*": "freeze"}}}, ["learning.entities"]),
     ],

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector.config.detection import Detection
+from detector.config.load import parse
 from detector.models.bank import Bank
 from detector.models.copying import Copying
 from detector.models.incident_rules import Rules
@@ -34,6 +36,8 @@ RULES = Rules(
     repeat_interval=40.0,
     quiet_rows=4,
     quiet_time=20.0,
+    least_rows=1,
+    chance=0.0,
     silence=math.inf,
     fault_count=1.0,
     fault_time=60.0,
@@ -91,6 +95,7 @@ class Host:
     told: float = 0.0
     loud: float = 0.0
     quiet: int = 0
+    stray: int = 0
     rows: int = 0
     count: int = 0
     least: float = 1.0
@@ -115,10 +120,14 @@ def step(host: Host, rules: Rules, rows: Seen, i: int) -> tuple[Phase, Reason | 
     if flagged:
         host.count += 1
         host.shares.append(parts / parts.sum())
-    host.quiet = 0 if rate <= rules.lower * RATE else host.quiet + 1
-    host.loud = time if not host.quiet else host.loud
+    under = rate > rules.lower * RATE
+    host.quiet, host.stray = host.quiet + 1, host.stray + (not under)
+    by_chance = rate > RATE * rules.critical and host.stray <= rules.chance * (rules.lower * RATE) * host.quiet
+    if not under and not by_chance:
+        host.quiet, host.stray, host.loud = 0, 0, time
+    lasting = host.quiet >= rules.least_rows and time - host.loud >= rules.quiet_time
     happened: tuple[Phase, Reason] | None = None
-    if host.quiet and (host.quiet >= rules.quiet_rows or time - host.loud >= rules.quiet_time):
+    if under and (host.quiet >= rules.quiet_rows or lasting):
         host.open, happened = False, (Phase.RESOLVE, Reason.RECOVERED)
     elif not host.critical and rate <= RATE * rules.critical:
         host.critical, happened = True, (Phase.UPDATE, Reason.SEVERITY)
@@ -163,11 +172,19 @@ def part(rows: Seen, at: slice) -> Seen:
 @given(
     seed=st.integers(0, 2**32),
     opening=st.sampled_from([(1, 1), (2, 3), (3, 3), (2, 63)]),
-    resolve=st.sampled_from([(4, math.inf), (math.inf, 20.0), (8, 9.0)]),
+    resolve=st.sampled_from(
+        [
+            (4, math.inf, 1, 0.0),
+            (math.inf, 20.0, 1, 0.0),
+            (8, 9.0, 1, 0.0),
+            (math.inf, 9.0, 6, 0.0),
+            (math.inf, 30.0, 6, 9.0),
+        ]
+    ),
     pieces=st.lists(st.integers(1, 60), min_size=1, max_size=20),
 )
 def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
-    seed: int, opening: tuple[int, int], resolve: tuple[float, float], pieces: list[int]
+    seed: int, opening: tuple[int, int], resolve: tuple[float, float, float, float], pieces: list[int]
 ) -> None:
     rng, n = np.random.default_rng(seed), 300
     fault = np.repeat(rng.random((n // 20, 3)) < 0.3, 20, 0)
@@ -175,7 +192,8 @@ def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
     rates = np.where(fault[np.arange(n), slots], 10.0 ** rng.uniform(-6, -1, n), rng.uniform(0.005, 1, n))
     rates[rng.random(n) < 0.02] = 1e-7
     times = np.cumsum(rng.exponential(1.0, n)).tolist()
-    rules = RULES._replace(n=opening[0], m=opening[1], quiet_rows=resolve[0], quiet_time=resolve[1])
+    ends = dict(zip(("quiet_rows", "quiet_time", "least_rows", "chance"), resolve, strict=True))
+    rules = RULES._replace(n=opening[0], m=opening[1], **ends)
     rows = seen(slots.tolist(), np.maximum(rates, 1e-6).tolist(), times)
     expected, expected_faulty = one_by_one(rules, rows)
     incidents, told, faulty, at = started(rules), list[Transition](), list[bool](), 0
@@ -278,3 +296,51 @@ def test_what_is_graver_than_any_rate_can_tell_is_critical() -> None:
     risen, *_ = incidents.follow(seen([0], [least], [2.0], start=1, grave=np.ones(1, np.bool_)))
     assert [(each.phase, each.severity) for each in opened] == [(Phase.OPEN, Severity.WARNING)]
     assert [(each.reason, each.severity) for each in risen] == [(Reason.SEVERITY, Severity.CRITICAL)]
+
+
+DEFAULT = Rules.of(
+    Detection.of(parse("source: {kind: kafka, topics: [a]}\nevents: {features: [a]}\n", "c.yaml", environ={}))
+)
+
+
+def phases(rates: Sequence[float] | Float64, interval: float, pieces: int = 1000) -> list[tuple[int, Phase]]:
+    """Return what happens, at which row, to one host with default settings, whose rows come so many seconds apart."""
+    incidents, told = started(DEFAULT._replace(lower=10**0.5), ["a"]), list[Transition]()
+    for start in range(0, len(rates), pieces):
+        if any(t.phase is Phase.RESOLVE for t in told):
+            break
+        some = list(rates[start : start + pieces])
+        times = [interval * (start + i) for i in range(len(some))]
+        told += incidents.follow(seen([0] * len(some), some, times, start=start))[0]
+    return [(t.position.offset, t.phase) for t in told if t.phase is not Phase.UPDATE]
+
+
+def test_what_speaks_seldom_is_calm_after_twenty_rows_and_what_speaks_often_after_five_minutes() -> None:
+    fault = [1e-3, 1.0, 1e-3]
+    assert phases([*fault, *[1.0] * 19], 300.0) == [(0, Phase.OPEN)]
+    assert phases([*fault, *[1.0] * 30], 300.0) == [(0, Phase.OPEN), (22, Phase.RESOLVE)]
+    assert phases([*fault, *[1.0] * 400], 1.0) == [(0, Phase.OPEN), (302, Phase.RESOLVE)]
+
+
+def fast(seconds: float, seed: int = 1) -> Float64:
+    """Return rates of normal rows that come 25 a second; one in 32 is beyond the lower threshold by chance."""
+    return np.random.default_rng(seed).uniform(0, 1, int(25 * seconds)).clip(2e-4)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_incident_of_a_fast_stream_ends_although_chance_puts_rows_beyond_the_threshold(seed: int) -> None:
+    rates = fast(1200.0, seed)
+    rates[: 25 * 60] = 1e-3
+    (opened, _), (resolved, phase), *_ = phases(rates, 0.04)
+    assert (opened, phase) == (0, Phase.RESOLVE)
+    assert 300.0 <= 0.04 * resolved - 60.0 <= 900.0
+
+
+@pytest.mark.parametrize("kind", ["every tenth row", "a burst every four minutes", "all rows"])
+def test_a_fault_of_a_fast_stream_that_lasts_is_one_incident(kind: str) -> None:
+    rates, at = fast(1800.0), np.arange(45_000)
+    every = {"every tenth row": at % 10 == 0, "a burst every four minutes": at % 6000 < 1500, "all rows": at >= 0}
+    rates[every[kind] & (at < 30_000)] = 2e-3
+    happened = phases(rates, 0.04)
+    assert [phase for _, phase in happened[:2]] == [Phase.OPEN, Phase.RESOLVE]
+    assert happened[1][0] > 30_000
