@@ -17,6 +17,10 @@ next begin another. Twice the middle one of the half-lives that scores of metric
 lifts."""
 
 
+NO_DATA_TIME = 3600.0
+"""Seconds without a row that end an incident, where nothing else is said, of what usually has many in them."""
+
+
 class OpenAfter(Section):
     """How many anomalous rows open an incident."""
 
@@ -67,5 +71,6 @@ class Incidents(Section):
     that chance puts some of them beyond it, three times as many do not count."""
     repeat_interval: Seconds = 4 * 3600.0
     """An incident that lasts is told again after so much event time."""
-    no_data_after: Seconds | None = 3600.0
-    """An incident whose entity sends nothing for so much of its partition's event time resolves; null = it stays."""
+    no_data_after: Literal["auto"] | Seconds | None = "auto"
+    """An incident whose entity sends nothing for so much of its partition's event time resolves; null = it stays; auto
+    = 1 hour, or 20 times the entity's usual interval where that is longer."""

@@ -51,6 +51,8 @@ class Bank(Columns):
     history         float64 [S, W]          running state of the transforms; NaN = nothing yet
     first_seen      float64 [S]             the partition's event time at the slot's first row
     pause           float64 [S]             its longest pause of late (see `awaiting`); -inf = none
+    interval        float64 [S]             usual interval between its rows, seconds (see `pace`); NaN = unknown
+    beat            float64 [S]             its last row's partition event time, of complete blocks; NaN = none yet
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
     relations       records [S]             what is known of its features' relations, where that is kept at all:
                                             `relations_state.state_of` names its fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.models import pace
 from detector.models.blocks import Block
 from detector.models.ended import Ended
 from detector.models.learning import FREEZE
@@ -32,11 +33,13 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     model.judging.rate = model.budget.rate
     if gated.any():
         model.quarantine.add(block.slots[gated], block.rows[gated], block.time)
-    slots = block.slots[learned]
-    present, group = distinct(slots, bank.capacity)
-    bank.rows_learned[present] += np.bincount(group, minlength=len(present))
+    placed = block.slots >= 0
+    present, group = distinct(block.slots[placed], bank.capacity)
+    bank.rows_learned[present] += np.bincount(group[learned[placed]], minlength=len(present))
+    pace.follow(bank, present, np.bincount(group, minlength=len(present)))
     model.open = Block.empty(block.number + 1, model.shape.features, block.time)
     if bank.pool.used:
+        slots = block.slots[learned]
         gathering = bank.unseeded(slots)
         bank.pool.append(bank.seeds[slots[gathering]], block.rows[learned][gathering])
         model.planting.seed(present)

@@ -24,6 +24,8 @@ def record_of(shape: Shape, *, smoothed: int, history: int, relations: bool) -> 
             ("history", np.float64, (history,)),
             ("first_seen", np.float64),
             ("pause", np.float64),
+            ("interval", np.float64),
+            ("beat", np.float64),
             ("since", np.float64),
             ("rows_learned", np.int64),
             ("kept_up", np.int64),
@@ -37,7 +39,7 @@ def beginning(record: np.dtype[np.void], shape: Shape) -> NDArray[np.void]:
     state = np.zeros(1, record)
     first = 3 * shape.all_centroids  # of its means among the traits
     state["traits"][:, first : first + shape.features] = np.nan
-    state["smoothed"] = state["history"] = state["since"] = np.nan
+    state["smoothed"] = state["history"] = state["since"] = state["interval"] = state["beat"] = np.nan
     state["sketches"] = prior(shape.features)
     state["pause"] = -np.inf
     if "relations" in (record.names or ()):
@@ -90,6 +92,16 @@ class Columns:
     def pause(self) -> Float64:
         """Longest pause of late of the slot's rows [S], as `awaiting` keeps it."""
         return self._slots["pause"]
+
+    @property
+    def interval(self) -> Float64:
+        """Usual interval of the slot's rows [S], seconds; NaN = unknown."""
+        return self._slots["interval"]
+
+    @property
+    def beat(self) -> Float64:
+        """Partition's event time at the slot's last row of a complete block [S]."""
+        return self._slots["beat"]
 
     @property
     def relations(self) -> NDArray[np.void]:

@@ -6,8 +6,11 @@ import math
 from statistics import geometric_mean
 from typing import NamedTuple
 
+import numpy as np
+
 from detector.config.detection import Detection
-from detector.config.incidents import CALM_ROWS, CALM_TIME
+from detector.config.incidents import CALM_ROWS, CALM_TIME, NO_DATA_TIME
+from detector.models import pace
 from detector.types import Bool, Float64, Int64
 
 _CHANCE = 3.0
@@ -24,6 +27,8 @@ class Rules(NamedTuple):
 
     It resolves after `quiet_rows` of calm; or after `quiet_time` and no less than `least_rows`. `chance` times as many
     rows as chance alone puts beyond the lower threshold do not break the calm (0 = any does).
+    It ends after `silence` without a row of its slot; if `paced`, after a long pause by the slot's pace where that is
+    longer.
     An incident of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see `follow`.
     """
 
@@ -37,6 +42,7 @@ class Rules(NamedTuple):
     least_rows: float
     chance: float
     silence: float
+    paced: bool
     fault_count: float
     fault_time: float
 
@@ -44,7 +50,7 @@ class Rules(NamedTuple):
     def of(cls, detection: Detection) -> Rules:
         """Take them from a configuration."""
         incidents, smoothing = detection.incidents, detection.model.smoothing
-        resolve = incidents.resolve_after
+        resolve, no_data = incidents.resolve_after, incidents.no_data_after
         return cls(
             incidents.open_after.rows,
             incidents.open_after.of,
@@ -55,7 +61,8 @@ class Rules(NamedTuple):
             CALM_TIME if resolve == "auto" else resolve.time or math.inf,
             CALM_ROWS if resolve == "auto" else 1,
             _CHANCE if resolve == "auto" else 0.0,
-            incidents.no_data_after or math.inf,
+            NO_DATA_TIME if no_data == "auto" else no_data or math.inf,
+            no_data == "auto",
             _CLUSTER * geometric_mean(smoothing) if smoothing else _ALONE,
             detection.model.promote_after,
         )
@@ -64,3 +71,7 @@ class Rules(NamedTuple):
         """Tell which incidents [n] have been calm for long enough, by rows [n] and event time [n] of calm."""
         enough: Bool = (rows >= self.quiet_rows) | ((rows >= self.least_rows) & (time >= self.quiet_time))
         return enough
+
+    def silence_of(self, interval: Float64) -> Float64:
+        """Return for how long slots of those usual intervals [n] (NaN = unknown) may be silent."""
+        return pace.longer(self.silence, interval) if self.paced else np.full_like(interval, self.silence)

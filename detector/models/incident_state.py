@@ -20,6 +20,7 @@ _FIELDS: tuple[tuple[str, str], ...] = (
     ("sequence", "i4"),
     ("start", "f8"),
     ("told", "f8"),
+    ("interval", "f8"),
     ("loud", "f8"),
     ("least", "f8"),
     ("rows", "i8"),
@@ -40,6 +41,7 @@ def state_of(features: int) -> np.dtype[Any]:
     loud         partition's event time of the last row at or beyond the lower threshold that broke the calm
     rows         rows from the one that opened it on, and `quiet` those behind that one: of them `stray` are at or
                  beyond the lower threshold, by chance
+    interval     usual one between the slot's rows, as of the first
     count        rows at or beyond the threshold, and `least` the least rate of all
     capped       whether the reference supported no lesser one
     critical     the severity last told          history   a bit for each of the last rows, while there is no incident

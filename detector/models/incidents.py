@@ -28,7 +28,7 @@ from detector.models.progress import Transition
 from detector.models.region import Region
 from detector.models.seen import Seen
 from detector.models.slots import Slots
-from detector.types import Bool, Int64, Phase, Reason
+from detector.types import Bool, Float64, Int64, Phase, Reason
 
 BELOW_OPEN_AFTER = "below_open_after"
 WITHIN_INCIDENT = "within_incident"
@@ -182,7 +182,8 @@ class Incidents:
         self.open.add(slot)
         if seen.labels is not None:
             self.labels[slot] = seen.labels(*at.position)
-        self._silent_from = min(self._silent_from, at.partition_time + rules.silence)
+        state["interval"] = interval = self._bank.interval[slot]
+        self._silent_from = min(self._silent_from, at.partition_time + float(rules.silence_of(interval)))
         return self._tell(slot, i, seen, Phase.OPEN, None)
 
     def _go_on(self, slot: int, i: int, seen: Seen) -> Transition | None:
@@ -262,11 +263,15 @@ class Incidents:
     def _end_silent(self, time: float) -> None:
         slots = np.array(sorted(self.open), np.int64)
         seen = self._bank.last_seen[slots]
-        silent = slots[time - seen >= self.rules.silence]
+        silent = slots[time - seen >= self._silence(slots)]
         self._copying.before_change(silent)
         self.end(silent.tolist(), Reason.NO_DATA)
-        left = self._bank.last_seen[np.array(sorted(self.open), np.int64)]
-        self._silent_from = float(left.min()) + self.rules.silence if len(left) else math.inf
+        left = np.array(sorted(self.open), np.int64)
+        self._silent_from = float((self._bank.last_seen[left] + self._silence(left)).min(initial=math.inf))
+
+    def _silence(self, slots: Int64) -> Float64:
+        """Return for how long each of those slots [n] may be silent while its incident is open."""
+        return self.rules.silence_of(self._bank.incidents_of(slots)["interval"])
 
     def _facts(self, slot: int) -> Facts:
         labels = self.labels.get(slot, {})

@@ -39,6 +39,7 @@ RULES = Rules(
     least_rows=1,
     chance=0.0,
     silence=math.inf,
+    paced=False,
     fault_count=1.0,
     fault_time=60.0,
 )
@@ -252,6 +253,19 @@ def test_hosts_that_stopped_resolve_at_the_next_block_in_the_order_in_which_they
     assert incidents.entities() == ["c"]
     assert [t.entity for t in incidents.begin_block(seen([2], [1.0], [150.0], start=11))] == ["c"]
     assert incidents.begin_block(seen([2], [1.0], [1e9], start=12)) == []
+
+
+def test_what_speaks_seldom_is_silent_after_twenty_usual_pauses_and_as_of_the_opening() -> None:
+    incidents = started(RULES._replace(silence=100.0, paced=True))
+    bank = incidents._bank
+    bank.interval[:3] = [4.0, 6.0, np.nan]
+    incidents.follow(seen([0, 1, 2], [1e-3] * 3, [0.0] * 3))
+    bank.interval[:3] = 1000.0
+    assert incidents.begin_block(seen([2], [1.0], [99.0], start=3)) == []
+    again = Incidents(bank, incidents._slots, incidents._copying, incidents.rules)
+    again.restore(incidents.entities(), incidents.ending, {})
+    assert [t.entity for t in again.begin_block(seen([2], [1.0], [119.0], start=4))] == ["a", "c"]
+    assert [t.entity for t in again.begin_block(seen([2], [1.0], [120.0], start=5))] == ["b"]
 
 
 def test_what_ended_at_a_boundary_is_told_by_the_next_row_whatever_became_of_its_slot() -> None:
