@@ -59,12 +59,11 @@ def run_fleet(settings: Settings, *, seed: int, hosts: int, seconds: float | Non
     simulated = simulate(seed, hosts=hosts)
     console = Console(stderr=as_json)
     subject = Subject(f"a simulated fleet of {hosts} hosts", FLEET_UNITS, "%a %H:%M", UTC)
-    started = time.monotonic()
     with _demo(
         subject, console, {**_FLEET_SETTINGS, **settings}, fleet.events_section(), fleet.FleetSource(simulated)
     ) as demo:
         demo.run(seconds)
-        elapsed = time.monotonic() - started
+        elapsed = time.monotonic() - demo.watcher.began
         demo.daemon.ownership.settle()
         demo.daemon.delivery.drain(_DELIVERY_SECONDS)
     report = Report(grade(simulated.faults, incidents_of(demo.received)), demo.watcher.events, elapsed)
@@ -172,9 +171,19 @@ class _Demo:
         return min((owned.model.budget.threshold for owned in self.daemon.ownership.owned.values()), default=math.inf)
 
     def _state(self) -> str:
-        """Say whether it watches already, or how far it has learned."""
+        """Say whether it watches already, or how far it has learned, and what."""
         needed = self._config.alerting.warm_up
-        held = min((owned.model.reference.total for owned in self.daemon.ownership.owned.values()), default=0.0)
+        models = [owned.model for owned in self.daemon.ownership.owned.values()]
+        if not models:
+            return "starting"
+        held = min(model.reference.total for model in models)
         if held >= needed:
             return "watching"
-        return f"learning: {held:.0f} of {needed} events"
+        if held:
+            return f"learning what is usual: {held:.0f} of {needed} events"
+        # The scores of an entity count once it is known, and only then anything is held.
+        first = max(max(model.detection.model.warm_up, model.bank.seed_rows) for model in models)
+        known = max(
+            (int(model.bank.rows_learned[model.slots.resident_slots()].max(initial=0)) for model in models), default=0
+        )
+        return f"learning each entity: {known} of {first} events" if known < first else "learning what is usual"

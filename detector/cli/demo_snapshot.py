@@ -56,7 +56,7 @@ class Snapshot:
     """The demo at one moment.
 
     seconds      wall clock since it began
-    state        what it is doing, in a few words: "learning: 60 of 128 events", "watching"
+    state        what it is doing, in a few words: "learning each entity: 60 of 128 events", "watching"
     scores       the highest score of each recent moment, oldest first; the view shows as many as fit
     threshold    the score from which on an event is anomalous
     top          the most surprising event of late, or None before there is one

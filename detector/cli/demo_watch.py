@@ -20,17 +20,23 @@ _SCORES = 200
 
 
 class Watcher:
-    """Stands before the metrics and keeps what the view shows: the highest scores, and the top event of late."""
+    """Stands before the metrics and keeps what the view shows: the highest scores, and the top event of late.
+
+    began  when the first events were taken: what comes before is the start, TensorFlow's import and compilation
+    """
 
     def __init__(self, behind: Observer) -> None:
         self._behind = behind
         self.events = 0
+        self.began = time.monotonic()
         self.scores: deque[float] = deque(maxlen=_SCORES)
         self.top: Finding | None = None
         self._top_at = 0.0
 
     def decoded(self, owned: Owned, done: Done, seconds: float) -> None:
         """Count rows."""
+        if not self.events:
+            self.began = time.monotonic() - seconds
         self.events += done.rows
         self._behind.decoded(owned, done, seconds)
 
