@@ -19,7 +19,7 @@ from detector.config.detection import Detection
 from detector.control.channel import Channel
 from detector.control.commands import Commands
 from detector.feedback import Feedback
-from detector.idle import Idle
+from detector.idle import Idle, Reading
 from detector.models.partition import PartitionModel
 from detector.models.program import Program, fingerprint, shared, use_one_thread
 from detector.models.window import WindowLimits
@@ -173,7 +173,13 @@ def daemon(  # noqa: PLR0913, PLR0915 - the composition in one straight line
             refitting.turn()
             observing.models(list(ownership.owned.values()))
             delivery.know({partition: len(owned.model.slots) for partition, owned in ownership.owned.items()})
-            idle.look(list(ownership.owned.values()), ready=health.ready()[0])
+            idle.look(
+                [
+                    Reading(of, owned.position, owned.model.absences.state.pause)
+                    for of, owned in ownership.owned.items()
+                ],
+                ready=health.ready()[0],
+            )
             waiting()
 
         reloading = Reloading(

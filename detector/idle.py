@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple
 
 import structlog
 
@@ -17,17 +17,18 @@ from detector.types import Partition, Position
 
 log = structlog.get_logger(__name__)
 
+_AFTER = 600.0
+"""Seconds after which a partition counts as idle where nothing else is said ..."""
+_PAUSES = 2.0
+"""... if that is so many times its longest pause of late, as with the absence of an entity."""
 
-class Reading(Protocol):
-    """A partition that is read."""
 
-    @property
-    def partition(self) -> Partition:
-        """Which it is."""
+class Reading(NamedTuple):
+    """A partition that is read, where it is read on, and its longest pause of late, seconds of event time."""
 
-    @property
-    def position(self) -> Position:
-        """Where it is read on."""
+    partition: Partition
+    position: Position
+    pause: float = 0.0
 
 
 @dataclass
@@ -42,13 +43,15 @@ class _Watched:
 class Idle:
     """Watches partitions. `tell` takes a partition and for how many seconds it has been idle, 0 where it is not."""
 
-    def __init__(self, after: float, monotonic: Callable[[], float], tell: Callable[[Partition, float], None]) -> None:
+    def __init__(
+        self, after: Literal["auto"] | float, monotonic: Callable[[], float], tell: Callable[[Partition, float], None]
+    ) -> None:
         self._after = after
         self._monotonic = monotonic
         self._tell = tell
         self._watched: dict[Partition, _Watched] = {}
 
-    def accept(self, after: float) -> None:
+    def accept(self, after: Literal["auto"] | float) -> None:
         """Take another bound from now on."""
         self._after = after
 
@@ -64,8 +67,13 @@ class Idle:
             if each.position != watched.position or not ready:
                 watched.position, watched.moved = each.position, now
             seconds = now - watched.moved
-            self._tell(each.partition, seconds)
-            if seconds >= self._after:
+            idle = seconds >= self._bound(each.pause)
+            self._tell(each.partition, seconds if idle else 0.0)
+            if idle:
                 watched.said.say("partition_idle", partition=str(each.partition), idle_s=round(seconds, 1))
             elif not seconds:
                 watched.said.over("partition_speaks_again", partition=str(each.partition))
+
+    def _bound(self, pause: float) -> float:
+        """Return after how many seconds a partition counts as idle."""
+        return max(_AFTER, _PAUSES * pause) if self._after == "auto" else self._after

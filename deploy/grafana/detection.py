@@ -104,7 +104,7 @@ DETECTION = Board(
         gauge("Absent entities", "They used to speak and have stopped.", "entities_absent"),
         Panel(
             "Partitions without records",
-            "Time without any record while the daemon waited for nothing else.",
+            "Time without any record while the daemon waited for nothing else, from absence.idle_after on.",
             "s",
             by_partition("partition_idle_seconds"),
         ),

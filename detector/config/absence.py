@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,7 @@ class Absence(Section):
     """After so much absence it is waited for no longer, until it speaks again."""
     share: Annotated[float, Field(gt=0, le=1), NUMBER] = 0.2
     """Where more than this share of a partition's entities is absent, those that stop together are one finding."""
-    idle_after: Seconds = 600.0
+    idle_after: Literal["auto"] | Seconds = "auto"
     """A partition without any record for so long, by the clock, is told of in the log and in the metric
-    `partition_idle_seconds`; it is no finding, as no log says so."""
+    `partition_idle_seconds`; it is no finding, as no log says so. auto = 10 minutes, or twice the partition's longest
+    pause of late where that is longer."""

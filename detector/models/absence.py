@@ -59,7 +59,9 @@ class Absences:
 
     def over(self) -> State:
         """Return the state in which nobody is absent any more, what was open being to be told as given up."""
-        return State(gone=[*self.state.gone, *self.state.findings], heard=self.state.heard, judged=self.state.heard)
+        state = self.state
+        gone = [*state.gone, *state.findings]
+        return State(gone=gone, heard=state.heard, judged=state.heard, spoke=state.spoke, pause=state.pause)
 
     def know(self, deadlines: Iterable[tuple[str, bytes]]) -> None:
         """Take over (entity, deadline) from the store."""
@@ -93,12 +95,20 @@ class Absences:
 
     def begin_block(self, at: Place) -> list[Transition]:
         """Judge who is absent as of the end of the last block, told by the first row of the next."""
+        self._pause(at.partition_time)
         told = [transition(finding, Phase.RESOLVE, Reason.GIVEN_UP, at) for finding in self.state.gone]
         self.state.gone = []
         heard = self.state.heard
         if self._keyed and self._settings.enabled and math.isfinite(heard) and heard >= self.state.due:
             told += self._give_up(at) + self._judge(at)
         return told
+
+    def _pause(self, time: float) -> None:
+        """Let the longest pause of the whole partition follow, by which the clock judges whether it is idle."""
+        gap = time - self.state.spoke
+        if math.isfinite(gap):
+            self.state.pause = max(gap, self.state.pause * 2.0 ** (-gap / self._settings.known_for))
+        self.state.spoke = time
 
     def _judge(self, at: Place) -> list[Transition]:
         deadlines = self._bank.awaited

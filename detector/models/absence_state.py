@@ -39,6 +39,8 @@ class State(msgspec.Struct, array_like=True):
     findings  that are open, and `gone` those that are over without having been told yet
     heard     at the last row
     judged    up to which deadlines were judged, and `due` from which on they are next
+    spoke     at the first row of the last block, and `pause`, the longest between two of late, seconds: it counts half
+              after `absence.known_for`
     """
 
     findings: list[Absent] = []
@@ -46,6 +48,8 @@ class State(msgspec.Struct, array_like=True):
     heard: float = -math.inf
     judged: float = -math.inf
     due: float = -math.inf
+    spoke: float = -math.inf
+    pause: float = 0.0
 
 
 def transition(finding: Absent, phase: Phase, reason: Reason | None, at: Place) -> Transition:

@@ -63,7 +63,7 @@ class Metrics:
             "kafka_consumer_lag_seconds", "Age of the last record read, 0 at the end of the log", *_PARTITION
         )
         self.partition_idle_seconds = self._gauge(
-            "partition_idle_seconds", "Time without any record while the daemon waited for nothing else", *_PARTITION
+            "partition_idle_seconds", "Time without any record, from absence.idle_after on", *_PARTITION
         )
         self.rebalances = self._counter("rebalances", "Times that partitions were assigned or taken away")
         self.scoring_duration_seconds = self._histogram(

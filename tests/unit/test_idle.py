@@ -1,25 +1,17 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from structlog.testing import capture_logs
 
-from detector.idle import Idle
+from detector.idle import Idle, Reading
 from detector.types import Partition, Position
 from tests.support.alerts import TurnedClock
-
-
-@dataclass
-class Read:
-    partition: Partition
-    position: Position
 
 
 class Watch:
     def __init__(self) -> None:
         self.clock, self.told = TurnedClock(), dict[Partition, float]()
-        self.idle = Idle(600.0, self.clock.monotonic, self.told.__setitem__)
-        self.one = Read(Partition("metrics", 1), Position(5))
+        self.idle = Idle("auto", self.clock.monotonic, self.told.__setitem__)
+        self.one = Reading(Partition("metrics", 1), Position(5))
 
     def after(self, seconds: float, *, ready: bool = True) -> list[str]:
         self.clock.turn(seconds)
@@ -38,7 +30,7 @@ def test_it_says_when_records_come_again() -> None:
     watch = Watch()
     watch.after(0)
     watch.after(700)
-    watch.one.position = Position(6)
+    watch.one = watch.one._replace(position=Position(6))
     assert watch.after(1) == ["partition_speaks_again"]
     assert watch.told == {watch.one.partition: 0.0}
 
@@ -57,3 +49,14 @@ def test_a_partition_that_comes_back_begins_anew() -> None:
     watch.clock.turn(1000)
     watch.idle.look([], ready=True)
     assert watch.after(500) == []
+
+
+def test_what_pauses_for_hours_is_idle_when_it_has_paused_for_twice_as_long_unless_something_else_is_said() -> None:
+    watch = Watch()
+    watch.one = watch.one._replace(pause=3600.0)
+    assert [watch.after(seconds) for seconds in (0, 3700, 3499)] == [[], [], []]
+    assert watch.told == {watch.one.partition: 0.0}
+    assert watch.after(1) == ["partition_idle"]
+    watch.idle.accept(100.0)
+    watch.one = watch.one._replace(position=Position(6))
+    assert [watch.after(seconds) for seconds in (1, 99, 1)] == [["partition_speaks_again"], [], ["partition_idle"]]

@@ -230,3 +230,15 @@ def test_switched_off_nobody_is_absent_and_what_was_open_is_over() -> None:
 def test_without_entities_nobody_can_be_absent() -> None:
     world = World(keyed=False, known_for=3000.0)
     assert world.go_on(fleet(6), 0.0, 3600.0) + world.go_on(fleet(3), 3600.0, 9000.0) == []
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_of_a_partition_the_longest_pause_of_late_is_known(*, keyed: bool) -> None:
+    world = World(keyed=keyed, known_for=3000.0)
+    world.go_on(fleet(3), 0.0, 500.0)
+    assert world.absences.state.pause == 10.0
+    world.say(fleet(1), 2490.0)
+    assert world.absences.state.pause == 2000.0
+    world.go_on(fleet(3), 2500.0, 5500.0)
+    world.restart()
+    assert world.absences.state.pause == pytest.approx(1000.0, rel=0.01), "it counts half after `known_for`"
