@@ -58,6 +58,10 @@ class HalfLife(Section):
     """Event time after which their weight is halved."""
 
 
+PROMOTE_COUNT = 500
+"""Rows that make what is new normal, where nothing else is said and an entity has so many in the time."""
+
+
 class Model(Section):
     """The online K-Means of a slot."""
 
@@ -87,8 +91,9 @@ class Model(Section):
     gate: Annotated[float, Field(ge=1), NUMBER] | None = None
     """Rows whose score lies beyond this many times the 99.9 % quantile are not learned but kept in quarantine (1.5
     with the preset `metrics`); absent = all rows are learned."""
-    promote_count: Count = 500
-    """Rows after which what is not among the heaviest, or what is in quarantine, may become normal all the same ..."""
+    promote_count: Literal["auto"] | Count = "auto"
+    """Rows after which what is not among the heaviest, or what is in quarantine, may become normal all the same ...;
+    auto = 500, or as many as who speaks seldom has rows in nine tenths of `promote_after`, but no fewer than 10."""
     promote_after: Seconds = 86400.0
     """... when they are spread over this much event time."""
     promote_returns: Count | None = None

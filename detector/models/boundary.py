@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from detector.models import pace
@@ -11,7 +13,6 @@ from detector.models.learning import FREEZE
 from detector.models.parts import Parts
 from detector.models.scored import Scored
 from detector.models.stacking import Turn, distinct
-from detector.models.upkeep import is_due
 from detector.types import Reason
 
 
@@ -45,8 +46,10 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
         model.planting.seed(present)
     if block.time >= model.known.ends:
         model.known.expire(block.time)
-    if is_due(model.open.number):
-        model.upkeep.fall_due(model.open.number)
+    if not math.isfinite(model.upkeep.at):
+        model.upkeep.at = block.time
+    if model.upkeep.is_due(model.open.number, block.time):
+        model.upkeep.fall_due(model.open.number, block.time)
         _forget(model, block.time - model.detection.entities.forget_after)
 
 

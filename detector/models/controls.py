@@ -58,7 +58,7 @@ class Controls:
                 case ControlKind.DECISION | ControlKind.ROLLBACK:
                     adopt(model, record.payload)
             model.slots.modes_changed()
-            model.upkeep.fall_due(model.open.number)
+            model.upkeep.fall_due(model.open.number, model.open.time)
         return model.detection != before
 
 

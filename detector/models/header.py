@@ -33,7 +33,7 @@ class Header(msgspec.Struct, frozen=True):
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     marks          float64 [3] that the gates of slots are set by
     budget         what the rate from which on rows are flagged follows from
-    kept           number of the block before which the last upkeep was due
+    kept           number of the block before which the last upkeep was due, and event time then, `kept_at`
     absence        who is absent
     learning       what operators said of learning modes, in order: patterns and modes
     known          what operators said of regions, as far as it is in force
@@ -60,6 +60,7 @@ class Header(msgspec.Struct, frozen=True):
     kept: int
     absence: State
     learning: dict[str, str]
+    kept_at: float | None = None
     born: float | None = None
     known: list[Said] = []
     labels: dict[str, dict[str, str]] = {}

@@ -212,7 +212,15 @@ class Judging:
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance
             unusual = faulty | (scored.rates <= self.rate)
-            promoted = self._relations.learn(states, block, scored.related, able=able, learned=learned, unusual=unusual)
+            promoted = self._relations.learn(
+                states,
+                block,
+                scored.related,
+                able=able,
+                learned=learned,
+                unusual=unusual,
+                interval=self._bank.interval[block.slots],
+            )
             pending.follow(
                 states,
                 block.slots,

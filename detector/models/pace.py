@@ -14,10 +14,14 @@ from __future__ import annotations
 import numpy as np
 
 from detector.models.bank import Bank
+from detector.models.shape import Rules
 from detector.types import Float64, Int64
 
 _HALF_LIFE = 64.0
 """Rows after which what was usual counts half."""
+_OF_THE_TIME = 0.9
+_LEAST = 10.0
+"""Rows without which nothing new is normal, however long it lasts: of fewer nobody knows how they spread."""
 LONG = 20.0
 """Intervals that make a long pause: of rows that come at random, one pause in 500 million is as long."""
 
@@ -30,6 +34,17 @@ def follow(bank: Bank, slots: Int64, rows: Int64) -> None:
     followed = np.minimum(new, LONG * np.maximum(known, 1.0))
     bank.interval[slots] = np.where(begun, new, known + (1.0 - np.exp2(rows / -_HALF_LIFE)) * (followed - known))
     bank.beat[slots] = now
+
+
+def enough(rules: Rules, interval: Float64) -> Float64:
+    """Return how many rows make what is new normal, of slots of those usual intervals [n]; NaN = unknown.
+
+    `promote_count`; but where that is left to the detector no more than nine tenths of `promote_after` hold.
+    """
+    if not rules.paced:
+        return np.full_like(interval, rules.promote_count)
+    held = _OF_THE_TIME * rules.promote_after / np.maximum(interval, 1e-9)
+    return np.fmin(rules.promote_count, np.maximum(_LEAST, held))
 
 
 def longer(seconds: float, interval: Float64) -> Float64:

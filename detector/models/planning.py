@@ -12,13 +12,12 @@ from detector.models.parts import Parts
 from detector.models.shape import SMALL, STACK
 from detector.models.slots import NOWHERE, WHOLE
 from detector.models.stacking import SeedCount, Turn
-from detector.models.upkeep import until_due
 from detector.types import Float64, Int64
 
 
 def plan(model: Parts, pieces: deque[Cut], incoming: Incoming, times: Float64, most: int) -> list[Turn]:
     """Take from `pieces` what fits one call, `most` blocks at most: it ends before upkeep, and where slots seed."""
-    room = min(STACK, until_due(model.open.number), most)
+    room = min(STACK, model.upkeep.until_due(model.open.number), most)
     first, last = pieces[0].start, pieces[min(room, len(pieces)) - 1].end
     slots = _find(model, incoming.entities, first, last)
     incoming.see(slots, first)
@@ -42,6 +41,8 @@ def plan(model: Parts, pieces: deque[Cut], incoming: Incoming, times: Float64, m
         if not cut.complete or seeds.fills(turns[-1]) or block.time >= model.known.ends:
             break
         block = Block.empty(block.number + 1, model.shape.features, block.time)
+        if model.upkeep.is_due(block.number, block.time):
+            break
     return turns
 
 

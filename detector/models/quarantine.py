@@ -4,7 +4,8 @@ A micro-cluster is its weight, the event times of its first and last row, and pe
 times: bounded, and enough to judge whether they are persistent, dense, and at rest. They are in the units of the
 features: the slot's scale moves on within a call of the program, which may hold many blocks or few.
 
-It is a new normal when it has `promote_count` rows over `promote_after`, and for each feature
+It is a new normal when it has `promote_count` rows (or as many as its slot's pace leaves) over `promote_after`, and
+for each feature
 
     dense    its spread is at most twice the slot's own in all (of which a new normal may fill a whole day's rhythm)
     at rest  no line through its rows explains three quarters of their variance, and leads as far as three times the
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detector.models import pace
 from detector.models.bank import Bank
 from detector.models.known import Known
 from detector.models.planting import Planting
@@ -73,7 +75,8 @@ class Quarantine:
         bank, rules = self._bank, self._planting.rules
         slots = slots[bank.quarantined[slots] >= 0]
         weight, first, last = bank.clusters.held[bank.quarantined[slots], :3].T
-        ready = slots[(weight >= rules.promote_count) & (last - first >= rules.promote_after)]
+        many = weight >= pace.enough(rules, bank.interval[slots])
+        ready = slots[many & (last - first >= rules.promote_after)]
         promoted = sum(self._judge(slot) for slot in ready.tolist())
         bank.end_quarantine(ready)
         return promoted

@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.models import pace
 from detector.models.blocks import Block
 from detector.models.relations_state import Related
 from detector.models.repeats import runs, surprise
@@ -98,15 +99,23 @@ class Relations:
     # --- at block boundaries
 
     def learn(  # noqa: PLR0913 - a block, and which of its rows are what
-        self, states: NDArray[np.void], block: Block, related: Related, *, able: Bool, learned: Bool, unusual: Bool
+        self,
+        states: NDArray[np.void],
+        block: Block,
+        related: Related,
+        *,
+        able: Bool,
+        learned: Bool,
+        unusual: Bool,
+        interval: Float64,
     ) -> Bool:
         """Follow a complete block: its last values, its repeats, and the relations of the rows that may be learned.
 
         `able` [n] are those whose slots may learn at all, `learned` those within the learning gate, and `unusual` those
         that were anomalous or within an incident: they are not learned, unless that is what is normal now. Returns
-        which [n] are unusual and learned all the same.
+        which [n] are unusual and learned all the same. `interval` [n] is the usual one of their slots (see `pace`).
         """
-        promoted = self._promoted(states, block, able & unusual)
+        promoted = self._promoted(states, block, able & unusual, interval)
         placed = np.flatnonzero(able)
         if len(placed):
             order = placed[np.argsort(block.slots[placed], kind="stable")]
@@ -119,10 +128,10 @@ class Relations:
                 self._learn(states, block.slots[order], block.rows[order].astype(np.float64), block.time)
         return promoted
 
-    def _promoted(self, states: NDArray[np.void], block: Block, unusual: Bool) -> Bool:
+    def _promoted(self, states: NDArray[np.void], block: Block, unusual: Bool, interval: Float64) -> Bool:
         """Tell which unusual rows [n] are what is normal now, or what is every night.
 
-        They are once there were `promote_count` of them over at least `promote_after`, and never none for so long.
+        They are once there were enough of them over at least `promote_after`, and never none for so long.
         """
         if not unusual.any():
             return unusual
@@ -135,7 +144,7 @@ class Relations:
         own["unusual_until"] = block.time
         states[present] = own
         lasting = block.time - states["unusual_since"][slots] >= rules.promote_after
-        promoted: Bool = unusual & lasting & (states["unusual"][slots] >= rules.promote_count)
+        promoted: Bool = unusual & lasting & (states["unusual"][slots] >= pace.enough(rules, interval))
         return promoted
 
     def _count(self, states: NDArray[np.void], slots: Int64, run: Float32, unusual: Bool, promoted: Bool) -> None:

@@ -28,6 +28,7 @@ def restore(
     model.learning = Learning(detection.learning, saved.learning)
     model.begin_cold(detection, saved.number, saved.known)
     model.applied, model.model_version, model.upkeep.since = saved.applied, saved.model_version, saved.kept
+    model.upkeep.at = -math.inf if saved.kept_at is None else saved.kept_at
     model.time = -math.inf if saved.time is None else saved.time
     model.born = -math.inf if saved.born is None else saved.born
     model.slots.know(entities)
@@ -68,6 +69,7 @@ def header(model: Parts) -> bytes:
         gate_reference=model.judging.gating.counts.astype("<f8").tobytes(),
         marks=model.judging.marks.astype("<f8").tobytes(),
         kept=model.upkeep.since,
+        kept_at=model.upkeep.at if math.isfinite(model.upkeep.at) else None,
         absence=model.absences.state,
         learning=model.learning.said,
         born=model.born if math.isfinite(model.born) else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from detector.config.detection import Detection
+from detector.config.model import PROMOTE_COUNT
 from detector.features.layout import columns_of, missing_of, steps_of
 
 STACK = 16
@@ -91,6 +92,7 @@ class Rules:
     within            distances are measured by the features' spread within the clusters, not by their spread in all
     own               and by the spread of the cluster that a row is judged by, half way
     promote_count     rows that any other centroid must have won, over at least promote_after seconds, to define it too
+    paced             of slots that speak seldom fewer are enough: see `pace.enough`
     promote_returns   times that it was away and came back, which count as much; None = only rows count
     """
 
@@ -102,6 +104,7 @@ class Rules:
     promote_count: int = 500
     promote_after: float = 86400.0
     promote_returns: int | None = None
+    paced: bool = False
 
 
 def rules_of(detection: Detection) -> Rules:
@@ -116,9 +119,10 @@ def rules_of(detection: Detection) -> Rules:
         mass=model.mass,
         within=scale in {"cluster", "within"},
         own=scale == "cluster",
-        promote_count=model.promote_count,
+        promote_count=PROMOTE_COUNT if model.promote_count == "auto" else model.promote_count,
         promote_after=model.promote_after,
         promote_returns=model.promote_returns,
+        paced=model.promote_count == "auto",
     )
 
 

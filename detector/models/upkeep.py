@@ -8,6 +8,7 @@ fleet reports in turn.)
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from detector.models.bank import Bank
@@ -19,16 +20,8 @@ from detector.types import Int64
 
 _EVERY = 64
 """Upkeep of slots is due, and entities are forgotten, at every such multiple of blocks; no stack crosses one."""
-
-
-def until_due(number: int) -> int:
-    """Return how many blocks from `number` on there are before upkeep is due next."""
-    return _EVERY - number % _EVERY
-
-
-def is_due(number: int) -> bool:
-    """Return whether upkeep is due at the start of block `number`."""
-    return number % _EVERY == 0
+_SHARE = 1.0 / 12.0
+"""Share of `promote_after` after which it is due in any case, so that what lasts a tenth longer has been accepted."""
 
 
 class Upkeep:
@@ -36,7 +29,8 @@ class Upkeep:
 
     `changes` counts what was done: `reseeds`, dead centroids split, and `promotions`, quarantines that became normal.
 
-    since  number of the block at whose start upkeep was due last
+    since  number of the block at whose start upkeep was due last, and `at`, the partition's event time there; -inf = it
+           was not yet
     """
 
     def __init__(
@@ -47,11 +41,23 @@ class Upkeep:
         self._quarantine = quarantine
         self._judging = judging
         self._changes = changes
-        self.since = 0
+        self.since, self.at = 0, -math.inf
 
-    def fall_due(self, number: int) -> None:
-        """Let upkeep be due for every slot, as of the start of block `number`."""
-        self.since = number
+    def until_due(self, number: int) -> int:
+        """Return how many blocks from `number` on there are before upkeep is due next, unless time makes it so."""
+        return _EVERY - number % _EVERY
+
+    def is_due(self, number: int, time: float) -> bool:
+        """Return whether upkeep is due at the start of block `number`, the partition's event time being `time`.
+
+        By time, too: of a stream that speaks every hour so many blocks take longer than what is to be promoted lasts.
+        Until the first boundary at all no time is known to count from: no stack crosses that one either.
+        """
+        return number % _EVERY == 0 or time - self.at >= _SHARE * self._planting.rules.promote_after
+
+    def fall_due(self, number: int, time: float) -> None:
+        """Let upkeep be due for every slot, as of the start of block `number`, at event time `time`."""
+        self.since, self.at = number, time
         self._judging.mark()
 
     def reach(self, slots: Int64) -> None:

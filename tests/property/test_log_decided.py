@@ -62,7 +62,6 @@ def metrics(direction: str = "rise", **model: Any) -> Detection:
         "seed_rows": 8,
         "warm_up": 8,
         "members": 2,
-        "promote_count": 8,
         "promote_after": 60,
         "relations": True,
     }
@@ -124,6 +123,9 @@ def early_upkeep() -> Iterator[None]:
         patch.setattr("detector.models.upkeep._EVERY", 8)
         patch.setattr("detector.models.incident_rules.CALM_TIME", 9.0)
         patch.setattr("detector.models.incident_rules.CALM_ROWS", 3)
+        patch.setattr("detector.models.incident_rules.NO_DATA_TIME", 30.0)
+        patch.setattr("detector.models.pace.LONG", 5.0)
+        patch.setattr("detector.models.pace._LEAST", 4.0)
         patch.setattr("detector.models.judging._GATE_ROWS", 20.0)
         patch.setattr("detector.models.judging._GATED", 0.2)
         patch.setattr("detector.models.relations._FIRST", 20)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from detector.models import pace
 from detector.models.bank import Bank
-from detector.models.shape import Shape
+from detector.models.shape import Rules, Shape
 from detector.models.slots import Slots
 
 SLOT = np.array([0])
@@ -38,6 +39,15 @@ def test_it_is_unknown_until_the_second_block() -> None:
 )
 def test_it_is_the_mean_time_from_row_to_row(passed: float, rows: int, expected: float) -> None:
     assert usual([(passed, rows)] * 20) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"), [(np.nan, 500), (10.0, 500), (300.0, 259.2), (3600.0, 21.6), (7e4, 10)]
+)
+def test_what_speaks_seldom_is_asked_for_no_more_rows_than_it_has(interval: float, expected: float) -> None:
+    rules, given = Rules(paced=True), np.array([interval])
+    assert pace.enough(rules, given).tolist() == pytest.approx([expected])
+    assert pace.enough(replace(rules, paced=False, promote_count=400), given).tolist() == [400]
 
 
 def test_an_outage_is_no_pause() -> None:

@@ -20,7 +20,7 @@ from detector.models.incidents import SUPPRESSED
 from detector.models.partition import PartitionModel
 from detector.models.progress import Anomaly, Transition
 from detector.models.slots import WHOLE
-from detector.models.upkeep import until_due
+from detector.models.upkeep import _EVERY as UPKEEP
 from detector.types import ControlKind, ControlRecord, Phase, Position, Reason, Rows
 from tests.support.models import DictStore, rows, small
 
@@ -445,7 +445,7 @@ def test_a_forgotten_entity_returns_as_a_new_one_and_an_evicted_one_as_it_was() 
 def test_dead_centroids_are_split_at_upkeep() -> None:
     model = DictStore().model(small(keyed=False, tick=1e9))
     rng = np.random.default_rng(7)
-    last = 16 * until_due(0) - 1
+    last = 16 * UPKEEP - 1
     model.advance(rows(rng.normal(8.0, 1.0, (last, 3))))
     reseeds = model.changes["reseeds"]
     model.bank.masses[0, 1] = 0.0
@@ -477,17 +477,18 @@ def test_the_last_rows_of_data_that_end_can_be_learned() -> None:
 
 def test_a_new_normal_far_out_is_gated_until_it_has_lasted_and_then_near_at_once_and_for_good() -> None:
     rng = np.random.default_rng(10)
-    upkeep = 16 * until_due(0)
+    upkeep = 16 * UPKEEP
     half_life, alerting = HalfLife(events=None), Alerting(false_alarm_rate=1e-2, reference=100_000, warm_up=100)
     gated = partial(small, keyed=False, tick=1e9, members=2, gate=1.5, promote_count=50)
-    model = DictStore().model(gated(promote_after=0.9 * upkeep, half_life=half_life, alerting=alerting))
+    after = int(0.9 * upkeep)
+    model = DictStore().model(gated(promote_after=float(after), half_life=half_life, alerting=alerting))
     model.advance(rows(rng.normal(5.0, 0.5, (4 * upkeep, 3))))
     gate, weight = float(model.bank.gates[0]), float(model.bank.weights[0, 0])
     assert gate > 0
     new = rng.normal(20.0, 0.5, (upkeep + 600, 3))
     distance = model.advance(rows(new, 4.0 * upkeep + np.arange(len(new)))).distance
-    assert (distance[:upkeep] > gate).all()
-    assert (distance[upkeep:] < 0.5 * gate).all()
+    assert (distance[:after] > gate).all()
+    assert (distance[int(1.1 * after) :] < 0.5 * gate).all()
     learned = upkeep + 592  # whole blocks
     assert model.bank.weights[0, 0] == pytest.approx(weight + learned), "all of them were learned in the end"
     mean = (5.0 * weight + 20.0 * learned) / (weight + learned)

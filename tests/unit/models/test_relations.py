@@ -44,7 +44,9 @@ class Slots:
         block = self.block(rows, slots)
         masks = {"able": block.usable, "learned": block.usable} | given
         odd = np.full(len(rows), unusual)
-        return self.relations.learn(self.states, block, self.judge(rows, slots), unusual=odd, **masks)
+        return self.relations.learn(
+            self.states, block, self.judge(rows, slots), unusual=odd, interval=np.full(len(rows), np.nan), **masks
+        )
 
     def taught(self, rows: int = 1000, slots: list[int] | int = 0) -> Slots:
         for _ in range(rows // 20):
