@@ -271,7 +271,7 @@ def _decoder(config: sections.Config, detection: Detection) -> Decoder:
 def _source(config: sections.Config, clock: Clock) -> Source:
     match config.source:
         case sections.KafkaSource():
-            return KafkaSource(config.source, config.kafka, clock=clock)
+            return KafkaSource(config.source, config.kafka, clock=clock, record_bytes=config.events.limits.record_bytes)
         case sections.ComputerSource():
             return ComputerSource(config.source, clock)
         case sections.FileSource():

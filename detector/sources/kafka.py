@@ -47,13 +47,19 @@ class KafkaSource:
     """
 
     def __init__(
-        self, config: Section, kafka: Kafka, *, clock: Clock, commit_failed: Callable[[], object] = lambda: None
+        self,
+        config: Section,
+        kafka: Kafka,
+        *,
+        clock: Clock,
+        commit_failed: Callable[[], object] = lambda: None,
+        record_bytes: int = 4 << 20,
     ) -> None:
-        """Read secrets and certificates; ConfigError where one cannot be used."""
+        """Read secrets and certificates; ConfigError where one cannot be used. Larger records are cut."""
         self._config = config
         self._ownership = Ownership()
         self._trouble = Trouble(config, kafka, clock)
-        self._connection = Connection(config, kafka, self._trouble, clock)
+        self._connection = Connection(config, kafka, self._trouble, clock, record_bytes)
         self._commits = Commits(commit_failed)
         self._diverged: dict[Partition, int] = {}
         self._absent: set[str] = set()

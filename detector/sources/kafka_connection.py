@@ -32,11 +32,12 @@ _REFRESH_SECONDS = 3.0
 class Connection:
     """One consumer, None until `connect` has reached a broker. `metadata_is_new` is set whenever some arrived."""
 
-    def __init__(self, config: KafkaSource, kafka: Kafka, trouble: Trouble, clock: Clock) -> None:
+    def __init__(self, config: KafkaSource, kafka: Kafka, trouble: Trouble, clock: Clock, record_bytes: int) -> None:
         """Read secrets and certificates; ConfigError where one cannot be used."""
         self.consumer: Any = None
         self.metadata_is_new = False
         self._config = config
+        self._record_bytes = record_bytes
         self._arguments = client_arguments(kafka) | consumer_arguments(config)
         self._trouble = trouble
         self._clock = clock
@@ -56,7 +57,7 @@ class Connection:
         self._client_log.forget()
         try:
             kafka_fetching.install()
-            kafka_records.install()
+            kafka_records.install(self._record_bytes)
             consumer = KafkaConsumer(
                 **self._arguments,
                 partition_assignment_strategy=[CooperativeStickyAssignor],

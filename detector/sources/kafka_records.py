@@ -9,16 +9,24 @@ unpacked; everything else, checksums, codecs and transactions too, is kafka-pyth
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
+import structlog
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch
 
+from detector.sources.kafka_unpacking import unpack
+
+_log = structlog.get_logger(__name__)
+
 _MORE = 0x80
 """From this value on, a byte says that its number goes on in the next one."""
+_UNPACKED = 16
+"""Times `record_bytes` that a batch is unpacked to, at most, as streams of Arrow are."""
 _MAGIC = 2
 """Version of the format that has been written since Kafka 0.11; older batches are kafka-python's to read."""
 
@@ -41,14 +49,54 @@ class FetchedRecord(NamedTuple):
 
 
 class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python ships no types
-    """kafka-python's batch, read in one loop."""
+    """kafka-python's batch, read in one loop, and unpacked only so far.
+
+    record_bytes  what a record may have to be read at all; a batch is unpacked to _UNPACKED times as much
+    """
+
+    record_bytes = 4 << 20
+    _whole = True
+    _buffer: Any
+    _pos: int
+    _decompressed: bool
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield the records; CorruptRecordError where the bytes are none."""
+        """Yield the records; CorruptRecordError where the bytes are none.
+
+        Of a batch that is larger unpacked, those before the bound are as ever; the one that it falls into has a value
+        of more than `record_bytes`, so that it is rejected as too large; and those behind it are lost, which is said.
+        """
         self._maybe_uncompress()
         if self.is_control_batch:
             return super().__iter__()  # type: ignore[no-any-return]  # rare, and of another class
-        return self._records()
+        return self._records() if self._whole else self._records_of_a_part()
+
+    def _maybe_uncompress(self) -> None:
+        kind = self.compression_type
+        if not self._decompressed and kind != self.CODEC_NONE:
+            self._assert_has_codec(kind)
+            most = _UNPACKED * self.record_bytes
+            self._buffer, self._whole = unpack(kind, bytes(memoryview(self._buffer)[self._pos :]), most)
+            self._pos = 0
+        self._decompressed = True
+
+    def _records_of_a_part(self) -> Iterator[FetchedRecord]:
+        """Yield the records that were unpacked, and the one that was not in full."""
+        data, last = self._buffer, self.base_offset - 1
+        whole, start = _cut(data, self.records_count)
+        for record in islice(self._records(), whole):
+            last = record.offset
+            yield record
+        value = data[start : start + self.record_bytes].ljust(self.record_bytes + 1, b"\0")
+        lost = self.records_count - whole - 1
+        _log.error(
+            "batch_too_large",
+            first_offset=self.base_offset,
+            too_large=last + 1,
+            lost_behind_it=lost,
+            unpacked=f"more than {len(data)} bytes (events.limits.record_bytes x {_UNPACKED})",
+        )
+        yield FetchedRecord(len(value), last + 1, self.first_timestamp, self.timestamp_type, None, value, [])
 
     def _records(self) -> Iterator[FetchedRecord]:
         data, at, new = bytes(self._buffer), self._pos, tuple.__new__
@@ -134,10 +182,25 @@ class PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]  # kafka
         return bool(batch.is_control_batch)
 
 
-def install() -> None:
-    """Let consumers of this process read batches so."""
+def install(record_bytes: int) -> None:
+    """Let consumers of this process read batches so, of records of so many bytes at most."""
+    RecordBatch.record_bytes = record_bytes
     memory_records.DefaultRecordBatch = RecordBatch
     Fetcher.PartitionRecords = PartitionRecords
+
+
+def _cut(data: bytes, count: int) -> tuple[int, int]:
+    """Return how many of so many records are whole in their first bytes, and where the next begins."""
+    at = 0
+    for whole in range(count):
+        try:
+            size, start = _number(data, at)
+        except (IndexError, ValueError):
+            return whole, at
+        if start + size > len(data):
+            return whole, start
+        at = start + size
+    return count, at
 
 
 def _headers(data: bytes, at: int) -> tuple[list[tuple[str, bytes | None]], int]:

@@ -16,6 +16,7 @@ from kafka.protocol.consumer import IsolationLevel
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
+from structlog.testing import capture_logs
 
 from detector.sources import kafka_records
 from detector.sources.kafka_records import PartitionRecords, RecordBatch
@@ -167,6 +168,48 @@ def test_a_batch_whose_checksum_fails_is_a_corrupt_record_behind_those_before_it
 def test_consumers_read_batches_so_once_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory_records, "DefaultRecordBatch", DefaultRecordBatch)
     monkeypatch.setattr(Fetcher, "PartitionRecords", Fetcher.PartitionRecords)
-    kafka_records.install()
+    kafka_records.install(4 << 20)
     assert isinstance(MemoryRecords(batch([(5, b"k", b"v", [])])).next_batch(), RecordBatch)
     assert Fetcher.PartitionRecords is PartitionRecords
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Let records have a thousand bytes, so that a batch is unpacked to sixteen thousand."""
+    monkeypatch.setattr(RecordBatch, "record_bytes", 1000)
+    return 16_000
+
+
+@pytest.mark.parametrize("compression", [1, 3, 4])
+def test_a_batch_that_unpacks_to_too_much_is_read_up_to_there(compression: int, small: int) -> None:
+    """A bomb is one record of the batch; what it would be is not unpacked, and it is rejected as too large."""
+    plain_records: list[Any] = [(i, b"k", b"v" * 100, []) for i in range(3)]
+    records = [*plain_records, (3, b"bomb", b"0" * 900_000, []), *plain_records]
+    made = RecordBatch(batch(records, compression))
+    with capture_logs() as logs:
+        found = list(made)
+    assert len(made._buffer) == small
+    assert [plain(record) for record in found[:3]] == [(i, *record) for i, record in enumerate(plain_records)]
+    assert [(record.offset, len(record.value)) for record in found[3:]] == [(3, 1001)]
+    assert [(entry["event"], entry["too_large"], entry["lost_behind_it"]) for entry in logs] == [
+        ("batch_too_large", 3, 3)
+    ]
+
+
+@pytest.mark.parametrize("compression", [1, 3, 4])
+def test_one_that_unpacks_to_as_much_as_is_allowed_is_read_whole(compression: int, small: int) -> None:
+    records: list[Any] = [(i, None, b"v" * 700, []) for i in range(small // 720)]
+    assert [plain(record) for record in RecordBatch(batch(records, compression))] == [
+        (i, *record) for i, record in enumerate(records)
+    ]
+
+
+@pytest.mark.parametrize("compression", [1, 2, 3, 4])
+def test_compressed_bytes_that_are_none_are_a_corrupt_record(compression: int) -> None:
+    raw = bytearray(batch([(0, b"k", b"v" * 500, [])], compression))
+    raw[-20:] = b"\xff" * 20
+    with pytest.raises(CorruptRecordError):
+        list(RecordBatch(bytes(raw)))
+    del raw[-12:]
+    with pytest.raises(CorruptRecordError):
+        list(RecordBatch(bytes(raw)))
