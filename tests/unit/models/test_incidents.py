@@ -193,7 +193,7 @@ def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
     rates = np.where(fault[np.arange(n), slots], 10.0 ** rng.uniform(-6, -1, n), rng.uniform(0.005, 1, n))
     rates[rng.random(n) < 0.02] = 1e-7
     times = np.cumsum(rng.exponential(1.0, n)).tolist()
-    ends = dict(zip(("quiet_rows", "quiet_time", "least_rows", "chance"), resolve, strict=True))
+    ends: dict[str, Any] = dict(zip(("quiet_rows", "quiet_time", "least_rows", "chance"), resolve, strict=True))
     rules = RULES._replace(n=opening[0], m=opening[1], **ends)
     rows = seen(slots.tolist(), np.maximum(rates, 1e-6).tolist(), times)
     expected, expected_faulty = one_by_one(rules, rows)
