@@ -12,6 +12,7 @@ from detector.models.shape import Rules
 from detector.types import Bool, Float64, Int64
 
 CLIP = 10.0
+FEW = 2
 REACH = 1e17
 
 
@@ -166,11 +167,14 @@ class PlainSlot:
     def _parts(self, row: Float64, k: int) -> tuple[int, Float64]:
         """Return the centroid's number again, and the features' parts of the squared distance to it [D]."""
         gap = np.where(self._judged(row), row - self.centroids[k], 0.0)
-        sd = self._sd(row)
+        sd, bound = self._sd(row), np.full(len(row), CLIP)
         if self.rules.within:
+            total = sd
             sd = np.sqrt(self.within + gap**2 / (self.weights + 1.0)) + 0.01 * np.abs(np.nan_to_num(self.means)) + 1e-9
+            if len(row) <= FEW:
+                bound = np.maximum(CLIP * total / sd, CLIP)
         apart = np.abs(gap) / (sd * self._breadth(k) if self.rules.own else sd)
-        return k, np.minimum(apart, CLIP) ** 2 + np.log(np.maximum(apart, CLIP) / CLIP) ** 2
+        return k, np.minimum(apart, bound) ** 2 + np.log(np.maximum(apart, bound) / bound) ** 2
 
     def _breadth(self, k: int) -> float:
         """Return how broad a centroid's cluster is beside its member's, as a factor of a scale."""

@@ -8,6 +8,10 @@ from detector.models.program.tensors import FAR, TINY, VAST, Tensor, TensorBlock
 from detector.models.scale import CLIP, LITTLE, OWN_ROWS
 from detector.models.shape import Rules, Shape
 
+FEW = 2
+"""Features of which none can outweigh others: their bound is ten of their spreads in all. Within clusters that cut one
+feature into many pieces ten spreads are little, and what is far out would be as far as what is nearly usual."""
+
 
 class Measure(NamedTuple):
     """What the rows of a block [B] are measured with.
@@ -39,15 +43,19 @@ class Measure(NamedTuple):
             return each[:, None, :] if several else each
 
         gap = tf.where(of(self.judged), tf.clip_by_value(of(self.x) - point, -FAR, FAR), 0.0)
+        bound: Tensor | float = CLIP
         if self.rules.within:
             itself = tf.minimum(gap * gap, VAST) / of(self.weight + 1.0)
-            inside = tf.abs(gap) / (tf.sqrt(of(self.within) + itself) + of(0.01 * tf.abs(self.mean) + 1e-9))
+            spread = tf.sqrt(of(self.within) + itself) + of(0.01 * tf.abs(self.mean) + 1e-9)
+            inside = tf.abs(gap) / spread
+            if self.x.shape[-1] <= FEW:
+                bound = tf.clip_by_value(CLIP / tf.maximum(spread * of(self.inverse), TINY), CLIP, VAST)
         else:
             inside = tf.abs(gap) * of(self.inverse)
         if self.rules.own:
             first = self.first[:, None] if several else self.first
             inside *= tf.gather(self.narrow, first + number)[..., None]
-        core, beyond = tf.minimum(inside, CLIP), tf.math.log(tf.clip_by_value(inside, CLIP, VAST) / CLIP)
+        core, beyond = tf.minimum(inside, bound), tf.math.log(tf.minimum(tf.maximum(inside, bound), VAST) / bound)
         return core * core + beyond * beyond
 
 

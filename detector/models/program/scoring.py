@@ -19,6 +19,8 @@ For a row x of a slot with running mean mu, variance var and centroids c_k (all 
            spreads by their masses (`scale.breadths`); and so it is for c_e
            r is bounded in the very scale it is measured in: within a cluster a heavy-tailed feature easily lies a
            hundred of its spreads out, and would outweigh all others together; the logarithm keeps the order beyond
+           (with one feature or two there is next to nothing to outweigh, and many centroids make such spreads narrow:
+           there the bound is 10 sd, where that is more)
 
 What explains a row is told from the centroid e that most of its features agree with, so that the few that are to blame
 do not drag it to one that the others would have to answer for (they did: of faults in 3 of 16 features that the three
