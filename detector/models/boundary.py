@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from detector.models import pace
+from detector.models import echoes, pace
 from detector.models.blocks import Block
 from detector.models.ended import Ended
 from detector.models.learning import FREEZE
@@ -23,11 +23,14 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     able = block.usable & (bank.modes[block.slots] != FREEZE) & ~barred
     gates = bank.gates[block.slots]
     gated = able & (gates > 0) & (scored.distance > gates)
-    ended = Ended(able, gated, barred, block.usable, model.faulty, model.over)
+    faulty = model.faulty
+    if len(model.judging.alphas):
+        faulty = faulty | echoes.follow(bank.echoing, block.slots, model.judging.strays(block, scored))
+    ended = Ended(able, gated, barred, block.usable, faulty, model.over)
     learned = ended.learned
     model.notable.ended(block.number, ended)
     model.beside.ended(block, scored, ended, model.budget.rate)
-    model.judging.learn(block, scored, able, learned, model.faulty)
+    model.judging.learn(block, scored, able, learned, faulty)
     model.judging.over(block.slots[model.over])
     model.faulty = model.over = np.zeros(0, np.bool_)
     model.budget.learn(int(block.usable.sum()), block.time, supported=model.reference.least_rate)

@@ -37,6 +37,9 @@ _LEAST = 0.05
 """Nor less than this: distances are in units of a scale that takes for nothing what is small beside the mean of its
 feature, and calibration must not make much of it again. (Without it a slot whose scores were all 0 found whatever came
 later a billion mean excesses out, for ever.)"""
+_MOST = 5.0
+"""No row counts as more mean excesses beyond the quantile: a sketch is but a scale, and one row far out would make it
+so wide that the slot hides what comes next. (Of exponential excesses 1 in 150 is that large.)"""
 _BOUND = 2.0
 """Rows that are too far out for the reference count as so many mean excesses beyond the quantile: where most rows of a
 slot are, its sketch is wrong and must move; a few must hide no others."""
@@ -90,7 +93,8 @@ def exceeded(quantile: float | Float64, sketches: Float64) -> Float64:
 
 def bounded(scores: Float64, sketches: Float64, far: Bool) -> Float64:
     """Return scores [n] as the sketches of their slots [n, 3] follow them; `far` [n] are too far out to count whole."""
-    return np.where(far, np.minimum(scores, sketches[:, 0] + _BOUND * sketches[:, 1]), scores)
+    most = np.where(far, _BOUND, _MOST)
+    return np.minimum(scores, sketches[:, 0] + most * sketches[:, 1])
 
 
 def common(scores: Float64, sketches: Float64) -> Float64:

@@ -27,6 +27,7 @@ def record_of(shape: Shape, *, smoothed: int, history: int, relations: bool) -> 
             ("interval", np.float64),
             ("beat", np.float64),
             ("since", np.float64),
+            ("echoing", np.int64),
             ("rows_learned", np.int64),
             ("kept_up", np.int64),
             *([("relations", relations_of(shape.features))] if relations else []),
@@ -112,6 +113,11 @@ class Columns:
     def since(self) -> Float64:
         """Event time since which the slot's scores are high [S]."""
         return self._slots["since"]
+
+    @property
+    def echoing(self) -> Int64:
+        """Rows for which the slot's smoothed scores go on to remember a stray [S]."""
+        return self._slots["echoing"]
 
     @property
     def rows_learned(self) -> Int64:

@@ -17,7 +17,7 @@ class Ended(NamedTuple):
     able    their slots may learn, and they are no known faults, which are `barred`
     gated   they lie beyond the learning gate, and went to quarantine
     usable  they have features enough to be scored
-    faulty  they may not count as normal: their slot had an incident
+    faulty  they may not count as normal: their slot had an incident, or a stray that its smoothed scores remember
     over    an incident of their slot resolved with them
     """
 

@@ -49,7 +49,7 @@ def follow(  # noqa: PLR0913 - what there is of the new rows, and where it is to
 
     tally.rarest(rates, describe)
     judged = scored.warm[new] & (rates <= 1.0)
-    ready = model.reference.total >= model.detection.alerting.warm_up
+    ready = model.ready
     flagged = judged & (rates <= rate) & ready
     critical = model.incidents.rules.critical * rate
     # A rate so small may be beyond what the reference supports: then its tail, as it goes on, tells the gravest.

@@ -24,7 +24,7 @@ from detector.models.known import Known
 from detector.models.learning import QUARANTINE
 from detector.models.program import StackScores
 from detector.models.progress import UNSCORED
-from detector.models.reference import Reference
+from detector.models.reference import Placed, Reference
 from detector.models.relations import Relations
 from detector.models.scored import FILTERED, Scored
 from detector.models.shape import relates, rules_of
@@ -144,10 +144,10 @@ class Judging:
         counts = self._relations.count(states, slots)
         return farther(distance, scored.views[1].distance[rows], sketches, states["sketch"][slots], counts)[1]
 
-    def too_far(self, rates: Float64, least_rate: float) -> Bool:
-        """Tell which rows are too far out to count as normal, by their rates [n] and the least that is supported."""
-        far: Bool = rates <= max(_OUTLYING * self.rate, _LEAST_COUNTED, least_rate)
-        return far
+    def too_far(self, at: Placed, rates: Float64, least_rate: float) -> Bool:
+        """Tell which rows are too far out to count as normal, by their places and rates [n] and the least supported."""
+        rare: Bool = rates <= max(_OUTLYING * self.rate, _LEAST_COUNTED, least_rate)
+        return rare | (at.values > self.reference.strays)
 
     def _smooth(self, turn: Turn, views: list[View]) -> list[View]:
         """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.
@@ -190,6 +190,12 @@ class Judging:
         new = np.column_stack([view.distance for view in scored.views])
         self.open_smoothed = np.concatenate([self.open_smoothed, new])
 
+    def strays(self, block: Block, scored: Scored) -> Bool:
+        """Tell which rows [n] of a complete block lie by themselves far beyond all that the gate has for normal."""
+        sketches = self._bank.sketches[block.slots, 1]
+        stray: Bool = common(scored.distance.astype(np.float64), sketches) > self.gating.strays
+        return stray
+
     def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, faulty: Bool) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
@@ -199,7 +205,8 @@ class Judging:
         whether it is under a hundredth of the target, and a few dozen such rows would hide the fault that they are of.
         The sketch of a slot that knows few rows follows them all the same: it may be wrong itself (see `bounded`).
         """
-        far, sound = self.too_far(scored.rates, scored.least_rate), able & ~faulty & (scored.rates <= 1.0)
+        far = self.too_far(scored.at, scored.rates, scored.least_rate)
+        sound = able & ~faulty & (scored.rates <= 1.0)
         normal = sound & ~far
         self.reference.learn(self._let_in(block, scored, normal & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
@@ -234,8 +241,7 @@ class Judging:
     def over(self, slots: Int64) -> None:
         """Go on, at a boundary, from the fastest of the smoothed scores of slots [n] whose incidents have resolved.
 
-        What the slow ones remember of a fault that is over would raise the next wave above the threshold for hours:
-        nearly all false alarms of a simulated fleet were such echoes.
+        What the slow ones remember of a fault that is over would raise the next wave above the threshold for hours.
         """
         if len(self.alphas):
             count, smoothed = len(self.alphas), self._bank.smoothed

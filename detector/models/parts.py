@@ -139,6 +139,11 @@ class Parts:
         """The recent scores that a rate is judged against."""
         return self.judging.reference
 
+    @property
+    def ready(self) -> bool:
+        """Whether the reference holds enough for anything to be flagged."""
+        return self.reference.total >= self.detection.alerting.warm_up
+
     def counted(self) -> Counted:
         """Return what the slots in memory add up to: exactly, or of very many as of some seconds ago."""
         return self.census.take(self.detection.model.warm_up)

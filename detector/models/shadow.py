@@ -142,10 +142,11 @@ class Shadow:
         if len(judging.alphas):
             smoothed = smooth_by_all(smoothed[:, None], place, self._smoothed, judging.alphas)[:, 0]
         own = self._sketches[place, 0]
-        rates = judging.reference.rates(scaled(judging.related(scored, mine, slots, smoothed, own), own))
+        at = scaled(judging.related(scored, mine, slots, smoothed, own), own)
+        rates = judging.reference.rates(at)
         if self._seen >= _SETTLING * self._blocks:
             self._count(block.rows[mine], slots, place, rates, scored.rates[mine])
-        far = judging.too_far(rates, scored.least_rate)
+        far = judging.too_far(at, rates, scored.least_rate)
         sound = ended.able[mine] & ~ended.faulty[mine]
         for which, each, follows in ((0, smoothed, sound), (1, alone, sound & ended.learned[mine])):
             follow_sketches(self._sketches[:, which], place[follows], each[follows], far[follows])

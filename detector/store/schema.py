@@ -15,7 +15,7 @@ from detector.types import Checkpoint, Partition, Position
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 """Version of the tables and of the states in them; a file with another one is refused.
 
 2  what slots keep of incidents follows their states, where there is any; what they were before has a table of its own

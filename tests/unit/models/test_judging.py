@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from detector.config.detection import Detection
 from detector.config.sections import Config
@@ -41,3 +42,17 @@ def test_by_default_a_spike_of_the_one_feature_is_told_of() -> None:
     values[-1] = 7.0
     told = model.advance(rows(values)).transitions
     assert [(t.phase, t.position.offset) for t in told] == [(Phase.OPEN, 6000)]
+
+
+@pytest.mark.parametrize("preset", ["events", "metrics"])
+@pytest.mark.parametrize("features", [1, 6])
+def test_spikes_that_come_again_and_again_from_the_outset_are_told_of(preset: str, features: int) -> None:
+    config = {"source": {"kind": "computer"}, "preset": preset, "events": {"features": [*"abcdef"[:features]]}}
+    model = DictStore().model(Detection.of(Config.model_validate({**config, "alerting": {"false_alarm_rate": 1e-3}})))
+    values = np.random.default_rng(3).normal(50.0, 1.0, (8000, features))
+    spikes = np.arange(199, 8000, 400)
+    values[spikes, spikes % features] += 20.0
+    told = model.advance(rows(values))
+    assert {*spikes[spikes > 2700]} <= {*told.flagged}, "one row in 400 is as far out as these, and no usual one"
+    opened = sum(happened.phase is Phase.OPEN for happened in told.transitions)
+    assert opened <= len(spikes) + 4, "and hardly anything else is told of"

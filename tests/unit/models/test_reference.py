@@ -149,3 +149,32 @@ def test_the_tail_tells_the_further_out_beyond_the_rates_that_it_supports() -> N
     assert values[1] == reference.threshold(1e-4)
     assert values[-1] < math.inf == reference.threshold(1e-9)
     assert Reference(1e9).extrapolated(1e-9) == math.inf
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+@pytest.mark.parametrize("rows", [2000, 50_000])
+def test_strays_leave_no_trace_from_the_outset(name: str, rows: int) -> None:
+    values = common(name, draw(name, rows, 13))
+    strays = np.random.default_rng(13).random(rows) < 0.002
+    clean, spoilt = learned(values[~strays]), learned(np.where(strays, 500.0, values))
+    assert spoilt.threshold(1e-3) == pytest.approx(clean.threshold(1e-3), rel=0.05)
+    assert values.max() < spoilt.strays < 500.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_a_heavy_tail_nothing_is_a_stray(seed: int) -> None:
+    values = common("t", draw("t", 50_000, seed))
+    assert learned(values).total == pytest.approx(learned(np.minimum(values, 5.0)).total, rel=1e-4)
+
+
+def test_what_is_saved_in_the_middle_goes_on_the_same() -> None:
+    values = np.where(np.random.default_rng(14).random(6000) < 0.003, 60.0, draw("chi", 6000, 14))
+    whole, halves = Reference(1e9), Reference(1e9)
+    for block in np.array_split(values, 24):
+        whole.learn(placed(block).bins)
+        halves.learn(placed(block).bins)
+        other = Reference(1e9)
+        other.restore(halves.counts.copy())
+        halves = other
+        assert (whole.strays, whole.threshold(1e-3)) == (halves.strays, halves.threshold(1e-3))
+        assert whole.counts.tobytes() == halves.counts.tobytes()

@@ -165,13 +165,13 @@ def test_an_export_that_is_not_what_was_written_is_refused_and_leaves_nothing(ex
 
 
 def test_a_newer_export_is_refused(exported: Path, tmp_path: Path) -> None:
-    exported.write_bytes(exported.read_bytes().replace(b"detector-partition 2", b"detector-partition 3", 1))
-    with pytest.raises(StoreNewerError, match="export format 3"):
+    exported.write_bytes(exported.read_bytes().replace(b"detector-partition 3", b"detector-partition 4", 1))
+    with pytest.raises(StoreNewerError, match="export format 4"):
         import_(exported, tmp_path / "other")
 
 
 def test_an_older_export_is_refused(exported: Path, tmp_path: Path) -> None:
-    exported.write_bytes(exported.read_bytes().replace(b"detector-partition 2", b"detector-partition 1", 1))
+    exported.write_bytes(exported.read_bytes().replace(b"detector-partition 3", b"detector-partition 1", 1))
     with pytest.raises(StoreOlderError, match=r"export format 1.*with that version"):
         import_(exported, tmp_path / "other")
 

@@ -251,10 +251,10 @@ def test_a_newer_file_is_refused_and_left_alone(folder: Path, store: SqliteStore
     fill(store, partition)
     file = folder / "orders" / "3.sqlite"
     newer = sqlite3.connect(file)
-    newer.execute("PRAGMA user_version = 3")
+    newer.execute("PRAGMA user_version = 4")
     newer.close()
     content = file.read_bytes()
-    with pytest.raises(StoreNewerError, match=r"format 3.*reads up to 2.*Run that version"):
+    with pytest.raises(StoreNewerError, match=r"format 4.*reads up to 3.*Run that version"):
         store.open(partition)
     assert file.read_bytes() == content
 
@@ -266,7 +266,7 @@ def test_an_older_file_is_refused_and_left_alone(folder: Path, store: SqliteStor
     older.execute("PRAGMA user_version = 1")
     older.close()
     content = file.read_bytes()
-    with pytest.raises(StoreOlderError, match=r"older detector \(format 1; this one reads 2 alone.*start.*cold"):
+    with pytest.raises(StoreOlderError, match=r"older detector \(format 1; this one reads 3 alone.*start.*cold"):
         store.open(partition)
     assert file.read_bytes() == content
 

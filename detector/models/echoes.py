@@ -1,0 +1,37 @@
+"""Echoes: smoothed scores remember a stray for dozens of rows, which are no more usual than it is.
+
+They would fill the tail of the reference, and hide the next stray, of a stream that has had them from the outset. So
+rows do not count as normal for a while behind one that lies, by itself, far beyond all that may.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detector.types import Bool, Int64
+
+LASTING = 64
+"""Rows behind a stray: of half-lives of 1, 10 and 100 rows the mean remembers a five-hundredth of it then."""
+
+
+def follow(left: Int64, slots: Int64, stray: Bool) -> Bool:
+    """Tell which rows [n] of a complete block are strays, or come so soon behind one of their slot.
+
+    `left` [S] is for how many rows of each slot that goes on, and is advanced in place; rows of slot -1 have none.
+    """
+    echo = np.zeros(len(slots), np.bool_)
+    placed = np.flatnonzero(slots >= 0)
+    if not stray[placed].any() and not left[slots[placed]].any():
+        return echo
+    order = placed[np.argsort(slots[placed], kind="stable")]
+    own = slots[order]
+    first = np.searchsorted(own, own)
+    at = np.arange(len(own)) - first
+    ends = np.where(stray[order], at + LASTING, 0)
+    ends[at == 0] = np.maximum(ends[at == 0], left[own[at == 0]])
+    apart = first * (len(slots) + LASTING)  # so that one slot's do not reach into the next one's
+    ends = np.maximum.accumulate(ends + apart) - apart
+    last = np.append(own[1:] != own[:-1], True)
+    left[own[last]] = np.maximum(ends[last] - at[last] - 1, 0)
+    echo[order] = ends > at
+    return echo
