@@ -20,7 +20,9 @@ log = structlog.get_logger(__name__)
 _AFTER = 600.0
 """Seconds after which a partition counts as idle where nothing else is said ..."""
 _PAUSES = 2.0
-"""... if that is so many times its longest pause of late, as with the absence of an entity."""
+"""... if that is so many times its longest pause of late, as with the absence of an entity ..."""
+_LONGEST = 86400.0
+"""... but no more than a day: an outage is a pause, too."""
 
 
 class Reading(NamedTuple):
@@ -76,4 +78,4 @@ class Idle:
 
     def _bound(self, pause: float) -> float:
         """Return after how many seconds a partition counts as idle."""
-        return max(_AFTER, _PAUSES * pause) if self._after == "auto" else self._after
+        return min(max(_AFTER, _PAUSES * pause), _LONGEST) if self._after == "auto" else self._after

@@ -31,8 +31,8 @@ class Limits(Section):
     """Bounds on what a record may hold; what is beyond is rejected."""
 
     record_bytes: Bytes = 4 << 20
-    """Size of a record's value. A compressed batch of Kafka, and a stream of Arrow, is unpacked up to 16 times as much:
-    the record that goes beyond is rejected."""
+    """Size of a record's value. A stream of Arrow is unpacked up to 16 times as much, and so is a compressed batch of
+    Kafka, or to 64 MiB: the record that goes beyond is rejected, and those behind it in the batch are lost."""
     depth: Annotated[int, Field(ge=1, le=256), NUMBER] = 32
     """Nesting of a JSON document."""
     rows: Count = 100_000

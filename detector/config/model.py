@@ -93,7 +93,7 @@ class Model(Section):
     with the preset `metrics`); absent = all rows are learned."""
     promote_count: Literal["auto"] | Count = "auto"
     """Rows after which what is not among the heaviest, or what is in quarantine, may become normal all the same ...;
-    auto = 500, or as many as who speaks seldom has rows in nine tenths of `promote_after`, but no fewer than 10."""
+    auto = 500, or in quarantine as many as who speaks seldom has in nine tenths of `promote_after`, 10 at least."""
     promote_after: Seconds = 86400.0
     """... when they are spread over this much event time."""
     promote_returns: Count | None = None

@@ -72,7 +72,7 @@ def _configure(model: Parts, detection: Detection) -> None:
         model.bank.shape = model.shape
         model.judging.configure(detection)
         model.budget_by(detection, model.budget.running)
-        model.incidents.rules = Rules.of(detection)
+        model.incidents.configure(Rules.of(detection))
         model.absences.configure(detection)
         model.planting.rules, model.planting.alphas = rules_of(detection), model.judging.alphas
         model.slots.limit = detection.entities.limit

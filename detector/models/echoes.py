@@ -11,7 +11,7 @@ import numpy as np
 from detector.types import Bool, Int64
 
 LASTING = 64
-"""Rows behind a stray: of half-lives of 1, 10 and 100 rows the mean remembers a five-hundredth of it then."""
+"""Rows, with the stray itself: of half-lives of 1, 10 and 100 rows the mean remembers a five-hundredth of it then."""
 
 
 def follow(left: Int64, slots: Int64, stray: Bool) -> Bool:

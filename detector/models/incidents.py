@@ -214,6 +214,10 @@ class Incidents:
 
     # --- at block boundaries
 
+    def configure(self, rules: Rules) -> None:
+        """Go on by other rules, at a boundary: who is silent by them is looked for at the next row."""
+        self.rules, self._silent_from = rules, -math.inf
+
     def begin_block(self, seen: Seen) -> list[Transition]:
         """Resolve what has fallen silent, and tell what ended at the boundary, by the first row of a block.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from detector.types import Float64, Int64
 
 def plan(model: Parts, pieces: deque[Cut], incoming: Incoming, times: Float64, most: int) -> list[Turn]:
     """Take from `pieces` what fits one call, `most` blocks at most: it ends before upkeep, and where slots seed."""
-    room = min(STACK, model.upkeep.until_due(model.open.number), most)
+    room = _before_upkeep(model, pieces, times, min(STACK, model.upkeep.until_due(model.open.number), most))
     first, last = pieces[0].start, pieces[min(room, len(pieces)) - 1].end
     slots = _find(model, incoming.entities, first, last)
     incoming.see(slots, first)
@@ -41,9 +42,21 @@ def plan(model: Parts, pieces: deque[Cut], incoming: Incoming, times: Float64, m
         if not cut.complete or seeds.fills(turns[-1]) or block.time >= model.known.ends:
             break
         block = Block.empty(block.number + 1, model.shape.features, block.time)
-        if model.upkeep.is_due(block.number, block.time):
-            break
     return turns
+
+
+def _before_upkeep(model: Parts, pieces: deque[Cut], times: Float64, room: int) -> int:
+    """Return how many of the next pieces, `room` at most, come before upkeep is due.
+
+    Rows behind it are not even looked for: what it forgets they must not find.
+    """
+    time = model.open.time
+    for count, cut in enumerate(islice(pieces, room), 1):
+        if cut.end > cut.start:
+            time = float(times[cut.end - 1])
+        if cut.complete and model.upkeep.is_due(model.open.number + count, time):
+            return count
+    return room
 
 
 def _find(model: Parts, entities: list[str] | None, start: int, end: int) -> Int64:

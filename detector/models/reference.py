@@ -99,7 +99,8 @@ class Reference:
     distances of a model are not those that it settles at. Changes only in `learn`, at block boundaries.
 
     What lies so far beyond all others that it is none of this distribution is taken out again, as soon as that can be
-    told: else a few strays among the first rows would make a tail that hides all that come later.
+    told: else a few strays among the first rows would make a tail that hides all that come later. So strays are told
+    of each time while they are fewer than about one row in two hundred, until centroids take them for normal.
 
     strays  the value from which on that is so; inf = it cannot be told yet, or values are discrete
     """

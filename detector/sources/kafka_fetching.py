@@ -2,7 +2,8 @@
 
 kafka-python asks for more as soon as it hands out what has arrived. Where that was all there is, next to nothing has
 come by then; the answer lies there for as long as the turn takes, and what comes meanwhile waits for the turn behind
-the next. So a reader that has caught up asks when its turn is nearly over (`ask`), at the latest when it polls again.
+the next. So a reader that has caught up asks when it is about to take the last batch of its turn (`ask`), at the latest
+when it polls again.
 
 And it sleeps for a tenth of a second where nothing is under way. What arrives between its look and its question is
 neither: nothing new is asked for, as there is some, and it is slept over.
@@ -47,4 +48,7 @@ def install() -> None:
 
 def _holds_more(fetcher: Fetcher, key: Any) -> bool:
     state = fetcher._subscriptions.assignment.get(key)  # noqa: SLF001 - there is no public way
-    return state is not None and state.highwater is not None and state.highwater > state.position.offset
+    if state is None or state.highwater is None or state.position is None:
+        return False
+    more: bool = state.highwater > state.position.offset
+    return more

@@ -26,7 +26,9 @@ _log = structlog.get_logger(__name__)
 _MORE = 0x80
 """From this value on, a byte says that its number goes on in the next one."""
 _UNPACKED = 16
-"""Times `record_bytes` that a batch is unpacked to, at most, as streams of Arrow are."""
+"""Times `record_bytes` that a batch is unpacked to, at most, as streams of Arrow are ..."""
+_LEAST_UNPACKED = 64 << 20
+"""... but no less than to that: of small records a batch holds thousands."""
 _MAGIC = 2
 """Version of the format that has been written since Kafka 0.11; older batches are kafka-python's to read."""
 
@@ -51,7 +53,8 @@ class FetchedRecord(NamedTuple):
 class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python ships no types
     """kafka-python's batch, read in one loop, and unpacked only so far.
 
-    record_bytes  what a record may have to be read at all; a batch is unpacked to _UNPACKED times as much
+    record_bytes  what a record may have to be read at all; a batch is unpacked to _UNPACKED times as much, or
+                  _LEAST_UNPACKED
     """
 
     record_bytes = 4 << 20
@@ -75,7 +78,7 @@ class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python shi
         kind = self.compression_type
         if not self._decompressed and kind != self.CODEC_NONE:
             self._assert_has_codec(kind)
-            most = _UNPACKED * self.record_bytes
+            most = max(_UNPACKED * self.record_bytes, _LEAST_UNPACKED)
             self._buffer, self._whole = unpack(kind, bytes(memoryview(self._buffer)[self._pos :]), most)
             self._pos = 0
         self._decompressed = True
@@ -84,6 +87,9 @@ class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python shi
         """Yield the records that were unpacked, and the one that was not in full."""
         data, last = self._buffer, self.base_offset - 1
         whole, start = _cut(data, self.records_count)
+        if whole == self.records_count:
+            message = f"a batch of {whole} records goes on behind them"
+            raise CorruptRecordError(message)
         for record in islice(self._records(), whole):
             last = record.offset
             yield record
@@ -94,7 +100,7 @@ class RecordBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python shi
             first_offset=self.base_offset,
             too_large=last + 1,
             lost_behind_it=lost,
-            unpacked=f"more than {len(data)} bytes (events.limits.record_bytes x {_UNPACKED})",
+            unpacked=f"more than {len(data)} bytes (events.limits.record_bytes x {_UNPACKED}, or 64 MiB)",
         )
         yield FetchedRecord(len(value), last + 1, self.first_timestamp, self.timestamp_type, None, value, [])
 
@@ -197,6 +203,9 @@ def _cut(data: bytes, count: int) -> tuple[int, int]:
             size, start = _number(data, at)
         except (IndexError, ValueError):
             return whole, at
+        if size < 0:
+            message = f"a record has {size} bytes"
+            raise CorruptRecordError(message)
         if start + size > len(data):
             return whole, start
         at = start + size

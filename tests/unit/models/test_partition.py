@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
@@ -547,3 +547,44 @@ def test_an_incident_that_other_transforms_end_is_told_without_shares_of_what_is
     (ended,) = model.advance(later[taken:]).transitions
     assert (ended.phase, ended.reason) == (Phase.RESOLVE, Reason.FORGOTTEN)
     assert ended.shares.tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("cuts", [[40], [56], [57], range(1, 58)])
+def test_whom_upkeep_forgets_no_row_behind_it_finds_however_the_log_is_cut(cuts: Iterable[int]) -> None:
+    """Upkeep falls due by time in the middle of a call, and the rows behind it are of an entity that it forgets."""
+    lagging = Events.model_validate({"features": [{"name": "f0", "transforms": [{"lags": 1}]}], "entity": "host"})
+    entities = Entities(limit=9, evict_after=100.0, forget_after=150.0)
+    detection = replace(small(features=1, tick=4.0, entities=entities, promote_after=1200.0), events=lagging)
+    times = [*np.arange(40.0), *[1000.0] * 16, 1004.0, 1005.0]
+    values = np.random.default_rng(0).normal(size=(58, 1))
+    names = [*["a", "b"] * 20, *["a"] * 16, "b", "b"]
+
+    def told(cuts: Iterable[int]) -> bytes:
+        model, at = DictStore().model(detection), 0
+        for end in [*cuts, 58]:
+            while at < end:
+                at += model.advance(rows(values[at:end], times[at:end], names[at:end], at)).taken
+        history: bytes = model.bank.history[model.slots.resident["b"]].tobytes()
+        return history + model.open.rows.tobytes()
+
+    assert told(cuts) == told([])
+
+
+def test_a_shorter_silence_counts_at_once_for_those_that_are_silent() -> None:
+    def silent(seconds: float) -> Detection:
+        incidents = {"resolve_after": 1000.0, "no_data_after": seconds}
+        alerting = Alerting(false_alarm_rate=5e-2, reference=1000, warm_up=100)
+        return small(features=2, tick=4.0, alerting=alerting, incidents=incidents)
+
+    model, rng = DictStore().model(silent(3600.0)), np.random.default_rng(0)
+    values = rng.normal(size=(400, 2))
+    values[-1] = 40.0
+    opened = model.advance(rows(values, np.arange(400.0), ["a", "b"] * 200)).transitions
+    assert ("b", Phase.OPEN) in [(t.entity, t.phase) for t in opened]
+    model.control([configuration(model.open.number + 1, silent(60.0))])
+    later, at = rows(rng.normal(size=(80, 2)), 400.0 + np.arange(80.0), ["a"] * 80, 400), 0
+    told: list[Transition] = []
+    while at < len(later):
+        progress = model.advance(later[at:])
+        told, at = [*told, *progress.transitions], at + progress.taken
+    assert [(t.entity, t.reason) for t in told if t.entity == "b"] == [("b", Reason.NO_DATA)]

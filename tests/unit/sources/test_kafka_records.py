@@ -177,6 +177,7 @@ def test_consumers_read_batches_so_once_it_is_installed(monkeypatch: pytest.Monk
 def small(monkeypatch: pytest.MonkeyPatch) -> int:
     """Let records have a thousand bytes, so that a batch is unpacked to sixteen thousand."""
     monkeypatch.setattr(RecordBatch, "record_bytes", 1000)
+    monkeypatch.setattr(kafka_records, "_LEAST_UNPACKED", 0)
     return 16_000
 
 
