@@ -31,6 +31,7 @@ SETTINGS: dict[str, Any] = {
     "alerting": {"budget": "150/day", "warm_up": 200},
     "checkpoint": {"interval": "8s"},
     "outbox": {"max_alerts": 3},
+    "absence": {"idle_after": "2s"},
     "refit": {"algorithm": "kmeans", "kmeans": {"k": 2}, "window": {"least": 100}, "shadow_blocks": 1},
 }
 """A shadow of one block is too short for any candidate: each is refused."""
