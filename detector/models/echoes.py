@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from detector.features.grouping import Grouped
 from detector.types import Bool, Int64
 
 LASTING = 64
@@ -23,15 +24,13 @@ def follow(left: Int64, slots: Int64, stray: Bool) -> Bool:
     placed = np.flatnonzero(slots >= 0)
     if not stray[placed].any() and not left[slots[placed]].any():
         return echo
-    order = placed[np.argsort(slots[placed], kind="stable")]
-    own = slots[order]
-    first = np.searchsorted(own, own)
-    at = np.arange(len(own)) - first
+    by_slot = Grouped.of(slots[placed], np.full(len(placed), np.nan))  # times do not matter
+    first, last, order = by_slot.first, by_slot.last, placed[by_slot.order]
+    at = np.arange(len(order)) - first[by_slot.group]
     ends = np.where(stray[order], at + LASTING, 0)
-    ends[at == 0] = np.maximum(ends[at == 0], left[own[at == 0]])
-    apart = first * (len(slots) + LASTING)  # so that one slot's do not reach into the next one's
+    ends[first] = np.maximum(ends[first], left[by_slot.slots])
+    apart = by_slot.group * (len(order) + LASTING)  # so that one slot's do not reach into the next one's
     ends = np.maximum.accumulate(ends + apart) - apart
-    last = np.append(own[1:] != own[:-1], True)
-    left[own[last]] = np.maximum(ends[last] - at[last] - 1, 0)
+    left[by_slot.slots] = np.maximum(ends[last] - at[last] - 1, 0)
     echo[order] = ends > at
     return echo
