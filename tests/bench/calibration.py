@@ -134,20 +134,20 @@ class Observed(NamedTuple):
     incidents: int
 
 
-def model_of(case: Case) -> PartitionModel:
-    """Return a new model with the defaults of the case's preset."""
-    events: dict[str, Any] = {"features": [f"f{d}" for d in range(FEATURES)]}
-    if LAYOUTS[case.layout].entities:
+def new_model(preset: str, features: int, *, keyed: bool, asked: str) -> PartitionModel:
+    """Return a new model with the defaults of a preset, of a slot for each host or one; a rate or budget is asked."""
+    events: dict[str, Any] = {"features": [f"f{d}" for d in range(features)]}
+    if keyed:
         events["entity"] = "host"
-    settings = {"preset": case.preset, "source": {"kind": "computer"}, "events": events}
-    alerting = {"budget": case.asked} if "/" in case.asked else {"false_alarm_rate": float(case.asked)}
+    settings = {"preset": preset, "source": {"kind": "computer"}, "events": events}
+    alerting = {"budget": asked} if "/" in asked else {"false_alarm_rate": float(asked)}
     config = Config.model_validate(settings | {"alerting": alerting})
-    return PartitionModel(
-        Partition("bench", 0),
-        Detection.of(config),
-        programs=shared,
-        load=lambda _: {},
-    )
+    return PartitionModel(Partition("bench", 0), Detection.of(config), programs=shared, load=lambda _: {})
+
+
+def model_of(case: Case) -> PartitionModel:
+    """Return a new model of a case."""
+    return new_model(case.preset, FEATURES, keyed=LAYOUTS[case.layout].entities > 0, asked=case.asked)
 
 
 def rows_of(case: Case) -> Iterator[Rows]:

@@ -15,17 +15,13 @@ import json
 import sys
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from detector.config.detection import Detection
-from detector.config.sections import Config
-from detector.models.partition import PartitionModel
-from detector.models.program import shared
-from detector.types import Partition, Rows
-from tests.bench.calibration import CALL
+from detector.types import Rows
+from tests.bench.calibration import CALL, new_model
 from tests.bench.measure import machine
 
 SETTLED = 3000
@@ -44,10 +40,7 @@ class Told(NamedTuple):
 def tell(preset: str, features: int, entities: int, given: argparse.Namespace) -> Told:
     """Run one model over all rows, a row a second."""
     rng, n = np.random.default_rng(given.seed), given.rows
-    events: dict[str, Any] = {"features": [f"f{d}" for d in range(features)]} | ({"entity": "host"} if entities else {})
-    settings = {"preset": preset, "source": {"kind": "computer"}, "events": events}
-    config = Config.model_validate(settings | {"alerting": {"false_alarm_rate": given.asked}})
-    model = PartitionModel(Partition("bench", 0), Detection.of(config), programs=shared, load=lambda _: {})
+    model = new_model(preset, features, keyed=entities > 0, asked=given.asked)
     values, spikes = rng.normal(50.0, 3.0, (n, features)), np.flatnonzero(rng.random(n) < given.share)
     far = 3.0 * rng.uniform(12.0, 48.0, len(spikes)) * rng.choice([-1, 1], len(spikes))
     values[spikes, rng.integers(0, features, len(spikes))] += far
@@ -67,7 +60,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--rows", type=int, default=60_000)
     arguments.add_argument("--share", type=float, default=0.002, help="of rows that are spikes")
-    arguments.add_argument("--asked", type=float, default=1e-4, help="rate of false alarms asked for")
+    arguments.add_argument("--asked", default="1e-4", help="rate of false alarms asked for")
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--json", action="store_true", help="print one JSON object on the last line")
     given = arguments.parse_args()
