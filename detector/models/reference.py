@@ -196,7 +196,7 @@ class Reference:
         at_zero, by_shape, uncertain = _MEAN_WITHIN
         shape = (at_zero - mean / bound) / by_shape + uncertain / math.sqrt(held)
         shape = min(max(shape, 0.0), _MOST_SHAPE)
-        scale = bound / (-math.log(_CENSORED) if shape < 1e-6 else (math.pow(_CENSORED, -shape) - 1.0) / shape)
+        scale = bound / _Tail(0.0, 1.0, shape, 1.0).value(_CENSORED)
         return _Tail(start, held / self.total, shape, scale).value(max(_LEAST_STRAY, self.least_rate))
 
     def _first(self, share: float) -> int:

@@ -51,7 +51,7 @@ class Program:
         given = (*stack[:-1], np.array(stack.blocks, np.int32), flat, states.traits, states.times)
         function = self._compiled[stack.frame].inference_fn
         # Past TensorFlow's search for the function and its handling of arguments: they take 0.6 ms a call.
-        tensors = function._bound_context.call_function(function.name, list(map(lent, given)), _RETURNED)  # noqa: SLF001
+        tensors = function._bound_context.call_function(function.name, list(map(lent, given)), _RETURNED)  # noqa: SLF001 - no public way
         # Without a copy, which `numpy()` would make.
         *scores, centroids, traits, times = (np.asarray(tensor) for tensor in tensors)
         return StackScores(*scores), SlotStates(centroids.reshape(states.centroids.shape), traits, times)
