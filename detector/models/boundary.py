@@ -30,7 +30,7 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     learned = ended.learned
     model.notable.ended(block.number, ended)
     model.beside.ended(block, scored, ended, model.budget.rate)
-    model.judging.learn(block, scored, able, learned, faulty)
+    model.judging.learn(block, scored, ended)
     model.judging.over(block.slots[model.over])
     model.faulty = model.over = np.zeros(0, np.bool_)
     model.budget.learn(int(block.usable.sum()), block.time, supported=model.reference.least_rate)

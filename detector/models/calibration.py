@@ -92,7 +92,10 @@ def exceeded(quantile: float | Float64, sketches: Float64) -> Float64:
 
 
 def bounded(scores: Float64, sketches: Float64, far: Bool) -> Float64:
-    """Return scores [n] as the sketches of their slots [n, 3] follow them; `far` [n] are too far out to count whole."""
+    """Return scores [n] as the sketches of their slots [n, 3] follow them: bounded, those `far` [n] out the nearest.
+
+    Far is what is too far out for the reference.
+    """
     most = np.where(far, _BOUND, _MOST)
     return np.minimum(scores, sketches[:, 0] + most * sketches[:, 1])
 

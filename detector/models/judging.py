@@ -18,6 +18,7 @@ from detector.models import drift, pending
 from detector.models.bank import Bank
 from detector.models.blocks import Block
 from detector.models.calibration import FAR, bounded, common, exceeded, followed, scaled
+from detector.models.ended import Ended
 from detector.models.filtering import Filters, filtered
 from detector.models.incident_rules import Rules
 from detector.models.known import Known
@@ -196,15 +197,15 @@ class Judging:
         stray: Bool = common(scored.distance.astype(np.float64), sketches) > self.gating.strays
         return stray
 
-    def learn(self, block: Block, scored: Scored, able: Bool, learned: Bool, faulty: Bool) -> None:
+    def learn(self, block: Block, scored: Scored, ended: Ended) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
-        `able` [n] tells whose slots may learn at all, and `learned` which rows the model learns: those beyond the
-        learning gate are none. `faulty` [n] tells which came within an incident of their slot that is no chance: they
-        stay out. So do those so far out that the reference supports no rate for them: of a young one it cannot be told
-        whether it is under a hundredth of the target, and a few dozen such rows would hide the fault that they are of.
-        The sketch of a slot that knows few rows follows them all the same: it may be wrong itself (see `bounded`).
+        Rows that are faulty stay out, and of the gate's reference those beyond it, too. So do those so far out that
+        the reference supports no rate for them: of a young one it cannot be told whether it is under a hundredth of the
+        target, and a few dozen such rows would hide the fault that they are of. The sketch of a slot that knows few
+        rows follows them all the same: it may be wrong itself (see `bounded`).
         """
+        able, learned, faulty = ended.able, ended.learned, ended.faulty
         far = self.too_far(scored.at, scored.rates, scored.least_rate)
         sound = able & ~faulty & (scored.rates <= 1.0)
         normal = sound & ~far
