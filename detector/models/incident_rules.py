@@ -29,7 +29,8 @@ class Rules(NamedTuple):
     rows as chance alone puts beyond the lower threshold do not break the calm (0 = any does).
     It ends after `silence` without a row of its slot; if `paced`, after a long pause by the slot's pace where that is
     longer.
-    An incident of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see `follow`.
+    An incident with a burst of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see
+    `follow`. If `parted`, a calm row ends a burst.
     """
 
     n: int
@@ -45,6 +46,7 @@ class Rules(NamedTuple):
     paced: bool
     fault_count: float
     fault_time: float
+    parted: bool
 
     @classmethod
     def of(cls, detection: Detection) -> Rules:
@@ -65,6 +67,7 @@ class Rules(NamedTuple):
             no_data == "auto",
             _CLUSTER * geometric_mean(smoothing) if smoothing else _ALONE,
             detection.model.promote_after,
+            bool(smoothing),
         )
 
     def is_calm(self, rows: Int64, time: Float64) -> Bool:

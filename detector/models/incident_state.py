@@ -28,6 +28,7 @@ _FIELDS: tuple[tuple[str, str], ...] = (
     ("history", "i8"),
     ("quiet", "i4"),
     ("stray", "i4"),
+    ("burst", "i8"),
     ("capped", "?"),
     ("critical", "?"),
 )
@@ -42,7 +43,7 @@ def state_of(features: int) -> np.dtype[Any]:
     rows         rows from the one that opened it on, and `quiet` those behind that one: of them `stray` are at or
                  beyond the lower threshold, by chance
     interval     usual one between the slot's rows, as of the first
-    count        rows at or beyond the threshold, and `least` the least rate of all
+    count        rows at or beyond the threshold, `burst` those of its burst, and `least` the least rate of all
     capped       whether the reference supported no lesser one
     critical     the severity last told          history   a bit for each of the last rows, while there is no incident
     shares       float64 [D] sums over the counted rows

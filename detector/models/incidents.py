@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from detector.models import calm, region
+from detector.models import bursts, calm, region
 from detector.models.bank import Bank
 from detector.models.became import Became, Made
 from detector.models.copying import Copying
@@ -64,10 +64,10 @@ class Incidents:
     def follow(self, seen: Seen) -> tuple[list[Transition], Bool, Made | None]:
         """Advance the incidents by new rows; returns what happened, which [n] are faulty, what became of each.
 
-        Faulty ones may not count as normal: they come within an incident that is no chance, with more anomalous rows
-        than one event makes, far more frequent than was asked for; until it has lasted so long that it is what is
-        normal now. It goes by what came before the row, never by the row itself: to leave out whatever alerts would
-        lower the threshold, so that more and more alerts.
+        Faulty ones may not count as normal: they come within an incident that is no chance, in a burst of more
+        anomalous rows than one event makes, far more frequent than was asked for; until it has lasted so long that it
+        is what is normal now. It goes by what came before the row, never by the row itself: to leave out whatever
+        alerts would lower the threshold, so that more and more alerts.
         """
         slots, judged = seen.slots, seen.judged
         stirring = judged & (seen.flagged | (self._bank.incident_at[slots] > 0))
@@ -105,18 +105,17 @@ class Incidents:
 
     def _faulty_rows(self, rows: Int64, seen: Seen) -> Bool:
         """Tell which rows [n] of open incidents may not count as normal, by what came before each."""
-        slots, flagged = seen.slots[rows], seen.flagged[rows]
+        slots, times = seen.slots[rows], seen.partition_times[rows]
         state = self._bank.incidents_of(slots)
-        order = np.argsort(slots, kind="stable")
-        first = np.searchsorted(slots[order], slots[order])
-        earlier: Int64 = np.cumsum(flagged[order]) - flagged[order]
-        more, length = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
-        more[order], length[order] = earlier - earlier[first], np.arange(len(rows)) - first
-        count = state["count"] + more - 1
-        frequent = count > _DENSE * seen.rate * (state["rows"] + length)
-        recent = seen.partition_times[rows] - state["start"] < self.rules.fault_time
-        faulty: Bool = (count > self.rules.fault_count) & frequent & recent
+        was = bursts.before(state, slots, times, self._bursting(rows, seen))
+        frequent = was.flagged - 1 > _DENSE * seen.rate * was.rows
+        recent = times - state["start"] < self.rules.fault_time
+        faulty: Bool = (was.burst - 1 > self.rules.fault_count) & frequent & recent
         return faulty
+
+    def _bursting(self, rows: Int64, seen: Seen) -> bursts.Rows:
+        calm_ones = seen.rates[rows] > self.rules.lower * seen.rate
+        return bursts.Rows(seen.flagged[rows], calm_ones & self.rules.parted)
 
     def _add(self, rows: Int64, seen: Seen) -> None:
         """Add rows [n] to the open incidents of their slots, in order."""
@@ -133,6 +132,7 @@ class Incidents:
         np.minimum.at(state["least"], places, rates)
         lesser = present[state["least"][present] < before]
         state["capped"][lesser] = state["least"][lesser] <= seen.least_rate
+        bursts.follow(state, places, self._bursting(rows, seen))
         chance = self.rules.lower * seen.rate
         loud, grave = rates <= chance, seen.grave[rows]
         calm.follow(state, calm.Noise(places, seen.partition_times[rows], loud, grave, self.rules.chance * chance))
@@ -172,7 +172,7 @@ class Incidents:
             return None
         at = seen.place(i)
         state["history"], state["sequence"], state["quiet"], state["stray"] = 0, 0, 0, 0
-        state["rows"], state["count"] = 1, 1
+        state["rows"] = state["count"] = state["burst"] = 1
         state["offset"], state["row"] = at.position
         state["start"], state["loud"] = at.time, at.partition_time
         state["least"], state["capped"] = seen.rates[i], seen.rates[i] <= seen.least_rate

@@ -42,6 +42,7 @@ RULES = Rules(
     paced=False,
     fault_count=1.0,
     fault_time=60.0,
+    parted=True,
 )
 
 
@@ -99,6 +100,7 @@ class Host:
     stray: int = 0
     rows: int = 0
     count: int = 0
+    burst: int = 0
     least: float = 1.0
     critical: bool = False
     shares: list[Float64] = field(default_factory=list)
@@ -113,6 +115,7 @@ def step(host: Host, rules: Rules, rows: Seen, i: int) -> tuple[Phase, Reason | 
         if not flagged or sum(host.history) < rules.n:
             return None
         host.__dict__ |= Host(True, [], i, 1, time, time, time).__dict__  # noqa: FBT003
+        host.burst = 1
         host.rows, host.count, host.least, host.critical = 1, 1, rate, rate <= RATE * rules.critical
         host.shares = [parts / parts.sum()]
         return Phase.OPEN, None
@@ -120,8 +123,11 @@ def step(host: Host, rules: Rules, rows: Seen, i: int) -> tuple[Phase, Reason | 
     host.least = min(host.least, rate)
     if flagged:
         host.count += 1
+        host.burst += 1
         host.shares.append(parts / parts.sum())
     under = rate > rules.lower * RATE
+    if under and rules.parted:
+        host.burst = 0
     host.quiet, host.stray = host.quiet + 1, host.stray + (not under)
     by_chance = rate > RATE * rules.critical and host.stray <= rules.chance * (rules.lower * RATE) * host.quiet
     if not under and not by_chance:
@@ -144,7 +150,7 @@ def one_by_one(rules: Rules, rows: Seen) -> tuple[list[tuple[object, ...]], list
     hosts, told, faulty = [Host() for _ in HOSTS], [], []
     for i in range(len(rows.slots)):
         host = hosts[rows.slots[i]]
-        dense = host.count - 1 > max(rules.fault_count, 10 * RATE * host.rows)
+        dense = host.burst - 1 > rules.fault_count and host.count - 1 > 10 * RATE * host.rows
         faulty.append(host.open and dense and float(rows.times[i]) - host.start < rules.fault_time)
         happened = step(host, rules, rows, i)
         if happened:
@@ -182,10 +188,11 @@ def part(rows: Seen, at: slice) -> Seen:
             (math.inf, 30.0, 6, 9.0),
         ]
     ),
+    parted=st.booleans(),
     pieces=st.lists(st.integers(1, 60), min_size=1, max_size=20),
 )
 def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
-    seed: int, opening: tuple[int, int], resolve: tuple[float, float, float, float], pieces: list[int]
+    seed: int, opening: tuple[int, int], resolve: tuple[float, float, float, float], *, parted: bool, pieces: list[int]
 ) -> None:
     rng, n = np.random.default_rng(seed), 300
     fault = np.repeat(rng.random((n // 20, 3)) < 0.3, 20, 0)
@@ -194,7 +201,7 @@ def test_rows_taken_together_do_what_rows_taken_one_by_one_do(
     rates[rng.random(n) < 0.02] = 1e-7
     times = np.cumsum(rng.exponential(1.0, n)).tolist()
     ends: dict[str, Any] = dict(zip(("quiet_rows", "quiet_time", "least_rows", "chance"), resolve, strict=True))
-    rules = RULES._replace(n=opening[0], m=opening[1], **ends)
+    rules = RULES._replace(n=opening[0], m=opening[1], parted=parted, **ends)
     rows = seen(slots.tolist(), np.maximum(rates, 1e-6).tolist(), times)
     expected, expected_faulty = one_by_one(rules, rows)
     incidents, told, faulty, at = started(rules), list[Transition](), list[bool](), 0

@@ -9,6 +9,7 @@ import pytest
 
 from detector.errors import StoreDamagedError, StoreError, StoreLockedError, StoreNewerError, StoreOlderError
 from detector.store.inspect import check, dead_letters, export, import_, show
+from detector.store.portable import FORMAT
 from detector.store.sqlite import SqliteStore
 from detector.types import (
     Attempt,
@@ -164,14 +165,19 @@ def test_an_export_that_is_not_what_was_written_is_refused_and_leaves_nothing(ex
         assert not list((tmp_path / f"other-{number}").glob("*/*.import*"))
 
 
+def write_format(exported: Path, number: int) -> None:
+    """Let an export say that it has another format."""
+    exported.write_bytes(exported.read_bytes().replace(b"partition %d" % FORMAT, b"partition %d" % number, 1))
+
+
 def test_a_newer_export_is_refused(exported: Path, tmp_path: Path) -> None:
-    exported.write_bytes(exported.read_bytes().replace(b"detector-partition 3", b"detector-partition 4", 1))
-    with pytest.raises(StoreNewerError, match="export format 4"):
+    write_format(exported, FORMAT + 1)
+    with pytest.raises(StoreNewerError, match=f"export format {FORMAT + 1}"):
         import_(exported, tmp_path / "other")
 
 
 def test_an_older_export_is_refused(exported: Path, tmp_path: Path) -> None:
-    exported.write_bytes(exported.read_bytes().replace(b"detector-partition 3", b"detector-partition 1", 1))
+    write_format(exported, 1)
     with pytest.raises(StoreOlderError, match=r"export format 1.*with that version"):
         import_(exported, tmp_path / "other")
 

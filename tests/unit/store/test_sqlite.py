@@ -21,6 +21,7 @@ from detector.errors import (
     StoreNewerError,
     StoreOlderError,
 )
+from detector.store.schema import FORMAT
 from detector.store.sqlite import SqlitePartition, SqliteStore
 from detector.types import (
     Attempt,
@@ -251,10 +252,10 @@ def test_a_newer_file_is_refused_and_left_alone(folder: Path, store: SqliteStore
     fill(store, partition)
     file = folder / "orders" / "3.sqlite"
     newer = sqlite3.connect(file)
-    newer.execute("PRAGMA user_version = 4")
+    newer.execute(f"PRAGMA user_version = {FORMAT + 1}")
     newer.close()
     content = file.read_bytes()
-    with pytest.raises(StoreNewerError, match=r"format 4.*reads up to 3.*Run that version"):
+    with pytest.raises(StoreNewerError, match=rf"format {FORMAT + 1}.*reads up to {FORMAT}.*Run that version"):
         store.open(partition)
     assert file.read_bytes() == content
 
@@ -266,7 +267,8 @@ def test_an_older_file_is_refused_and_left_alone(folder: Path, store: SqliteStor
     older.execute("PRAGMA user_version = 1")
     older.close()
     content = file.read_bytes()
-    with pytest.raises(StoreOlderError, match=r"older detector \(format 1; this one reads 3 alone.*start.*cold"):
+    message = rf"older detector \(format 1; this one reads {FORMAT} alone.*start.*cold"
+    with pytest.raises(StoreOlderError, match=message):
         store.open(partition)
     assert file.read_bytes() == content
 
