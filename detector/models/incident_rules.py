@@ -30,7 +30,7 @@ class Rules(NamedTuple):
     It ends after `silence` without a row of its slot; if `paced`, after a long pause by the slot's pace where that is
     longer.
     An incident with a burst of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see
-    `follow`. If `parted`, a calm row ends a burst.
+    `follow`. If `parted`, a calm row ends a burst that is none.
     """
 
     n: int

@@ -105,17 +105,18 @@ class Incidents:
 
     def _faulty_rows(self, rows: Int64, seen: Seen) -> Bool:
         """Tell which rows [n] of open incidents may not count as normal, by what came before each."""
-        slots, times = seen.slots[rows], seen.partition_times[rows]
+        slots = seen.slots[rows]
         state = self._bank.incidents_of(slots)
-        was = bursts.before(state, slots, times, self._bursting(rows, seen))
+        bursting = self._bursting(rows, seen)
+        was = bursts.before(state, slots, bursting)
         frequent = was.flagged - 1 > _DENSE * seen.rate * was.rows
-        recent = times - state["start"] < self.rules.fault_time
-        faulty: Bool = (was.burst - 1 > self.rules.fault_count) & frequent & recent
+        recent = seen.partition_times[rows] - state["start"] < self.rules.fault_time
+        faulty: Bool = (was.burst >= bursting.fault) & frequent & recent
         return faulty
 
     def _bursting(self, rows: Int64, seen: Seen) -> bursts.Rows:
         calm_ones = seen.rates[rows] > self.rules.lower * seen.rate
-        return bursts.Rows(seen.flagged[rows], calm_ones & self.rules.parted)
+        return bursts.Rows(seen.flagged[rows], calm_ones & self.rules.parted, math.floor(self.rules.fault_count) + 2)
 
     def _add(self, rows: Int64, seen: Seen) -> None:
         """Add rows [n] to the open incidents of their slots, in order."""

@@ -3,10 +3,10 @@
 Run: python tests/bench/latency.py [--rate N] [--seconds S] [--partitions N] [--json]
 
 It needs the extra `test` (`bench` for a lighter producer), and a broker as the tests do. Producer and receiver are
-processes of their own; the producer writes the moment of producing into each event, and every 500th is far out (20 a
-second at 10,000 events/s). The daemon runs with its defaults, checkpoints included, but for the rate that is asked for,
-and a webhook that wants each alert at once; first it learns 200 events of each of 1,000 entities, and then some seconds
-at the same rate: neither is measured.
+processes of their own; the producer writes the moment of producing into each event, and every 2,000th is far out (five
+a second at 10,000 events/s), each time at another entity. The daemon runs with its defaults, checkpoints included, but
+for the rate that is asked for, and a webhook that wants each alert at once; first it learns 200 events of each of 1,000
+entities, and then some seconds at the same rate: neither is measured.
 
 ack      from produce until the broker's answer, as the producer saw it (known with confluent-kafka alone)
 score    daemon: from produce until the rows have their scores and their alerts are handed to the writer
@@ -14,8 +14,8 @@ score    daemon: from produce until the rows have their scores and their alerts 
 webhook  from produce until the receiver has the request; the bare loop posts the marked records themselves, one after
          the other, over one connection, and knows them by a header without decoding anything
 
-The daemon posts fewer than were marked, as a row so far out is learned of, too: how many it were is printed. Of fewer
-than a hundred the 99th percentile is the largest but for a little.
+How many of the marked events were posted is printed: the daemon does not post one whose entity has an incident already.
+Of fewer than a hundred the 99th percentile is the largest but for a little.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A producer in a process of its own, that sends events at a steady rate and writes into each when that was.
 
-Every 500th event is far out, and marked by a header. Before what is measured it sends ordinary events at the same rate
-for a while: a broker that has just started answers small requests slowly.
+Every 2,000th event is far out, and marked by a header. Before what is measured it sends ordinary events at the same
+rate for a while: a broker that has just started answers small requests slowly.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.bench.load import ENTITIES, FEATURES, Message
 from tests.bench.measure import installed
 
-FAR_EVERY = 500
+FAR_EVERY = 2000
 LEARNED = 200 * ENTITIES
 """Events to learn before anything is paced."""
 WARM_UP_SECONDS = 5.0

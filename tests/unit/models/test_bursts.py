@@ -25,6 +25,10 @@ def test_several_events_in_a_row_are_no_fault_and_what_goes_on_is() -> None:
     assert np.flatnonzero(faulty(ONE_FAULT, parted=True)).tolist() == list(range(8, 15))
 
 
+def test_a_fault_that_flickers_is_not_over() -> None:
+    assert np.flatnonzero(faulty([*ONE_FAULT, *[CALM, LOUD] * 3], parted=True)).tolist() == list(range(8, 21))
+
+
 def test_where_rows_speak_for_themselves_calm_ones_between_do_not_matter() -> None:
     assert np.flatnonzero(faulty(THREE_EVENTS, parted=False)).tolist() == list(range(9, 17))
 
@@ -34,13 +38,15 @@ def test_what_was_before_a_row_does_not_depend_on_how_rows_are_cut(size: int) ->
     rng = np.random.default_rng(size)
     slots, flagged = rng.integers(0, 3, 40), rng.random(40) < 0.6
     parting = ~flagged & (rng.random(40) < 0.5)
-    state, held = np.zeros(3, state_of(2)), [0, 0, 0]
+    state, held, fault = np.zeros(3, state_of(2)), [0, 0, 0], 5
     for start in range(0, 40, size):
         part = slice(start, start + size)
-        rows = bursts.Rows(flagged[part], parting[part])
-        was = bursts.before(state[slots[part]], slots[part], np.zeros(len(slots[part])), rows)
+        rows = bursts.Rows(flagged[part], parting[part], fault)
+        was = bursts.before(state[slots[part]], slots[part], rows)
         for i, slot in enumerate(slots[part].tolist(), start):
             assert was.burst[i - start] == held[slot]
-            held[slot] = 0 if parting[i] else held[slot] + int(flagged[i])
+            if held[slot] < fault:
+                held[slot] = 0 if parting[i] else held[slot] + int(flagged[i])
         bursts.follow(state, slots[part], rows)
     assert state["burst"].tolist() == held
+    assert max(held) == fault

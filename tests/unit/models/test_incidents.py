@@ -126,7 +126,7 @@ def step(host: Host, rules: Rules, rows: Seen, i: int) -> tuple[Phase, Reason | 
         host.burst += 1
         host.shares.append(parts / parts.sum())
     under = rate > rules.lower * RATE
-    if under and rules.parted:
+    if under and rules.parted and host.burst - 1 <= rules.fault_count:
         host.burst = 0
     host.quiet, host.stray = host.quiet + 1, host.stray + (not under)
     by_chance = rate > RATE * rules.critical and host.stray <= rules.chance * (rules.lower * RATE) * host.quiet
