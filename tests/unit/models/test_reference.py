@@ -167,6 +167,17 @@ def test_of_a_heavy_tail_nothing_is_a_stray(seed: int) -> None:
     assert learned(values).total == pytest.approx(learned(np.minimum(values, 5.0)).total, rel=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_of_what_comes_in_lumps_the_rare_values_are_no_strays(seed: int) -> None:
+    outer = np.array([4.3, 4.6, 4.9, 5.2, 5.5])
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random(50_000) < 0.05, rng.choice(outer, 50_000), 2.0)
+    values[rng.random(50_000) < 7e-4] = 14.4
+    reference = learned(values)
+    assert reference.strays == np.inf
+    assert reference.quantile(1e-4) > 14.0
+
+
 def test_what_is_saved_in_the_middle_goes_on_the_same() -> None:
     values = np.where(np.random.default_rng(14).random(6000) < 0.003, 60.0, draw("chi", 6000, 14))
     whole, halves = Reference(1e9), Reference(1e9)
