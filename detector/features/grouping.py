@@ -19,7 +19,7 @@ class Grouped:
     group   int64   [n]  each row's slot, by its place in `slots`
     first   int64   [P]  place of each slot's first row
     last    int64   [P]  and of its last
-    times   float64 [n]  the rows' own event times
+    times   float64 [n]  the rows' own event times; NaN = they do not matter
     """
 
     order: Int64
@@ -30,8 +30,9 @@ class Grouped:
     times: Float64
 
     @classmethod
-    def of(cls, slots: Int64, times: Float64) -> Grouped:
+    def of(cls, slots: Int64, times: Float64 | None = None) -> Grouped:
         """Group rows of slots [n], in log order."""
+        times = np.full(len(slots), np.nan) if times is None else times
         order = np.argsort(slots, kind="stable")
         ordered = slots[order]
         new = np.ones(len(slots) + 1, np.bool_)  # one more begins behind them

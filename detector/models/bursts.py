@@ -22,7 +22,7 @@ class Rows(NamedTuple):
 
     flagged  bool [n]  whether the row is at or beyond the threshold
     parting  bool [n]  whether it ends a burst
-    fault    anomalous rows of a burst by which it is a fault: more are not counted
+    fault    anomalous rows of a burst by which it is a fault, and stays one: more are not counted
     """
 
     flagged: Bool
@@ -38,39 +38,26 @@ class Before(NamedTuple):
     burst: Int64
 
 
-def before(state: NDArray[np.void], slots: Int64, rows: Rows) -> Before:
-    """Return what was before each of the rows, which are of `slots` [n], whose incidents' `state` [n] is given."""
-    grouped = Grouped.of(slots, np.zeros(len(slots)))
-    order, held = grouped.order, state[grouped.order]
-    flagged = rows.flagged[order]
-    earlier: Int64 = np.cumsum(flagged) - flagged
-    first = grouped.first[grouped.group]
-    length, more = np.arange(len(order)) - first, earlier - earlier[first]
-    burst = _bursts(grouped, held["burst"], rows)[0]
-    there = np.empty_like(order)
-    there[order] = np.arange(len(order))
-    return Before((held["rows"] + length)[there], (held["count"] + more)[there], burst[there])
+def follow(state: NDArray[np.void], places: Int64 | Int32, rows: Rows) -> Before:
+    """Advance the bursts of incidents by rows at their `places` [n], and return what was before each.
 
-
-def follow(state: NDArray[np.void], places: Int64 | Int32, rows: Rows) -> None:
-    """Advance the bursts of incidents by rows at their `places` [n]; `state` [P] is of `incident_state.state_of`."""
-    grouped = Grouped.of(places.astype(np.int64), np.zeros(len(places)))
-    behind = _bursts(grouped, state["burst"][places[grouped.order]], rows)[1]
-    state["burst"][grouped.slots] = behind[grouped.last]
-
-
-def _bursts(grouped: Grouped, held: Int64, rows: Rows) -> tuple[Int64, Int64]:
-    """Return the anomalous rows of the burst before and behind each row [n], in the order of groups.
-
-    `held` [n] are those before all. No more are counted than make a fault, and these stay.
+    `state` [P] has records of `incident_state.state_of`: rows and anomalous ones of it are read, and not counted here.
     """
-    flagged, parting = rows.flagged[grouped.order], rows.parting[grouped.order]
+    grouped = Grouped.of(places.astype(np.int64))
+    order, first, at = grouped.order, grouped.first[grouped.group], places[grouped.order]
+    flagged, parting = rows.flagged[order], rows.parting[order]
     so_far: Int64 = np.cumsum(flagged)
-    first = grouped.first[grouped.group]
+    earlier: Int64 = so_far - flagged
+    more = earlier - earlier[first]
     parted = grouped.latest(parting[:, None])[0][:, 0]
-    carried = held + so_far - flagged - (so_far - flagged)[first]
-    before_each = np.where(parted < 0, carried, so_far - flagged - so_far[parted])
-    behind_each = np.where(parting, 0, before_each + flagged)
-    is_fault = behind_each >= rows.fault
-    was = (held >= rows.fault) | (grouped.latest(is_fault[:, None])[0][:, 0] >= 0)
-    return np.where(was, rows.fault, before_each), np.where(was | is_fault, rows.fault, behind_each)
+    held = state["burst"][at]
+    burst = np.where(parted < 0, held + more, earlier - so_far[parted])
+    behind = np.where(parting, 0, burst + flagged)
+    is_fault = behind >= rows.fault
+    was_fault = (held >= rows.fault) | (grouped.latest(is_fault[:, None])[0][:, 0] >= 0)
+    state["burst"][grouped.slots] = np.where(was_fault | is_fault, rows.fault, behind)[grouped.last]
+    before = np.empty((3, len(order)), np.int64)
+    before[0, order] = state["rows"][at] + np.arange(len(order)) - first
+    before[1, order] = state["count"][at] + more
+    before[2, order] = np.where(was_fault, rows.fault, burst)
+    return Before(*before)

@@ -24,7 +24,7 @@ def follow(left: Int64, slots: Int64, stray: Bool) -> Bool:
     placed = np.flatnonzero(slots >= 0)
     if not stray[placed].any() and not left[slots[placed]].any():
         return echo
-    by_slot = Grouped.of(slots[placed], np.full(len(placed), np.nan))  # times do not matter
+    by_slot = Grouped.of(slots[placed])
     first, last, order = by_slot.first, by_slot.last, placed[by_slot.order]
     at = np.arange(len(order)) - first[by_slot.group]
     ends = np.where(stray[order], at + LASTING, 0)

@@ -70,6 +70,11 @@ class Rules(NamedTuple):
             bool(smoothing),
         )
 
+    @property
+    def fault_rows(self) -> int:
+        """Anomalous rows of a burst by which it is a fault."""
+        return math.floor(self.fault_count) + 2
+
     def is_calm(self, rows: Int64, time: Float64) -> Bool:
         """Tell which incidents [n] have been calm for long enough, by rows [n] and event time [n] of calm."""
         enough: Bool = (rows >= self.quiet_rows) | ((rows >= self.least_rows) & (time >= self.quiet_time))

@@ -80,9 +80,8 @@ class Incidents:
         group = np.searchsorted(present, slots[rows])
         adding = self._only_add(present, rows, group, seen)
         lasting = rows[adding[group]]
-        faulty[lasting] = self._faulty_rows(lasting, seen)
         made.within(lasting, self._bank.incidents_of(slots[lasting]))
-        self._add(lasting, seen)
+        faulty[lasting] = self._add(lasting, seen)
         self.suppressed[WITHIN_INCIDENT] += int(seen.flagged[lasting].sum())
         told: list[Transition] = []
         for g in np.flatnonzero(~adding).tolist():
@@ -103,28 +102,19 @@ class Incidents:
         adding: Bool = (state["sequence"] > 0) & as_grave & recent & ((quiet == 0) | unresolved)
         return adding
 
-    def _faulty_rows(self, rows: Int64, seen: Seen) -> Bool:
-        """Tell which rows [n] of open incidents may not count as normal, by what came before each."""
-        slots = seen.slots[rows]
-        state = self._bank.incidents_of(slots)
-        bursting = self._bursting(rows, seen)
-        was = bursts.before(state, slots, bursting)
-        frequent = was.flagged - 1 > _DENSE * seen.rate * was.rows
-        recent = seen.partition_times[rows] - state["start"] < self.rules.fault_time
-        faulty: Bool = (was.burst >= bursting.fault) & frequent & recent
-        return faulty
-
-    def _bursting(self, rows: Int64, seen: Seen) -> bursts.Rows:
-        calm_ones = seen.rates[rows] > self.rules.lower * seen.rate
-        return bursts.Rows(seen.flagged[rows], calm_ones & self.rules.parted, math.floor(self.rules.fault_count) + 2)
-
-    def _add(self, rows: Int64, seen: Seen) -> None:
-        """Add rows [n] to the open incidents of their slots, in order."""
+    def _add(self, rows: Int64, seen: Seen) -> Bool:
+        """Add rows [n] to the open incidents of their slots, in order; tells which are faulty, by what was before."""
         state, rates = self._bank.incidents.held, seen.rates[rows]
         places = self._bank.incident_at[seen.slots[rows]]
         present = np.unique(places)
         before = state["least"][present]
-        flagged = seen.flagged[rows]
+        flagged, grave, times = seen.flagged[rows], seen.grave[rows], seen.partition_times[rows]
+        chance = self.rules.lower * seen.rate
+        loud = rates <= chance
+        was = bursts.follow(state, places, bursts.Rows(flagged, self.rules.parted & ~loud, self.rules.fault_rows))
+        frequent = was.flagged - 1 > _DENSE * seen.rate * was.rows
+        recent = times - state["start"][places] < self.rules.fault_time
+        faulty: Bool = (was.burst >= self.rules.fault_rows) & frequent & recent
         counted, at_counted = rows[flagged], places[flagged]
         np.add.at(state["rows"], places, 1)
         np.add.at(state["count"], at_counted, 1)
@@ -133,17 +123,15 @@ class Incidents:
         np.minimum.at(state["least"], places, rates)
         lesser = present[state["least"][present] < before]
         state["capped"][lesser] = state["least"][lesser] <= seen.least_rate
-        bursts.follow(state, places, self._bursting(rows, seen))
-        chance = self.rules.lower * seen.rate
-        loud, grave = rates <= chance, seen.grave[rows]
-        calm.follow(state, calm.Noise(places, seen.partition_times[rows], loud, grave, self.rules.chance * chance))
+        calm.follow(state, calm.Noise(places, times, loud, grave, self.rules.chance * chance))
+        return faulty
 
     def _walk(self, slot: int, rows: Int64, seen: Seen, faulty: Bool, made: Made) -> list[Transition]:
         """Advance one slot's incident row by row, and tell which of its rows are faulty."""
         told = []
         for i in rows.tolist():
             if self._state(slot)["sequence"] > 0:
-                faulty[i] = self._faulty_rows(np.array([i]), seen)[0]
+                faulty[i] = self._add(np.array([i]), seen)[0]
                 happened = self._go_on(slot, i, seen)
             else:
                 happened = self._begin(slot, i, seen)
@@ -188,9 +176,8 @@ class Incidents:
         return self._tell(slot, i, seen, Phase.OPEN, None)
 
     def _go_on(self, slot: int, i: int, seen: Seen) -> Transition | None:
-        """Take in a row of a slot with an open incident."""
+        """Tell what a row does that was added to the open incident of its slot."""
         state, rules, time = self._state(slot), self.rules, float(seen.partition_times[i])
-        self._add(np.array([i]), seen)
         under = seen.rates[i] > rules.lower * seen.rate
         if under and rules.is_calm(state["quiet"], time - state["loud"]):
             return self._tell(slot, i, seen, Phase.RESOLVE, Reason.RECOVERED)

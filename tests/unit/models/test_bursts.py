@@ -42,11 +42,10 @@ def test_what_was_before_a_row_does_not_depend_on_how_rows_are_cut(size: int) ->
     for start in range(0, 40, size):
         part = slice(start, start + size)
         rows = bursts.Rows(flagged[part], parting[part], fault)
-        was = bursts.before(state[slots[part]], slots[part], rows)
+        was = bursts.follow(state, slots[part], rows)
         for i, slot in enumerate(slots[part].tolist(), start):
             assert was.burst[i - start] == held[slot]
             if held[slot] < fault:
                 held[slot] = 0 if parting[i] else held[slot] + int(flagged[i])
-        bursts.follow(state, slots[part], rows)
     assert state["burst"].tolist() == held
     assert max(held) == fault
