@@ -23,10 +23,11 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     able = block.usable & (bank.modes[block.slots] != FREEZE) & ~barred
     gates = bank.gates[block.slots]
     gated = able & (gates > 0) & (scored.distance > gates)
-    faulty = model.faulty
+    faulty, strays = model.faulty, model.judging.strays(block, scored)
+    lone = strays & able & ~faulty
     if len(model.judging.alphas):
-        faulty = faulty | echoes.follow(bank.echoing, block.slots, model.judging.strays(block, scored))
-    ended = Ended(able, gated, barred, block.usable, faulty, model.over)
+        faulty = faulty | echoes.follow(bank.echoing, block.slots, strays)
+    ended = Ended(able, gated, barred, block.usable, faulty, lone, model.over)
     learned = ended.learned
     model.notable.ended(block.number, ended)
     model.beside.ended(block, scored, ended, model.budget.rate)

@@ -64,7 +64,7 @@ class Judging:
         self._filters = Filters.of(detection.events)
         self._relations = Relations(bank.shape.features, rules_of(detection)) if relates(detection) else None
         self.reference = Reference(detection.alerting.reference)
-        self.gating = Reference(detection.alerting.reference)
+        self.gating = Reference(detection.alerting.reference, cut=False)
         self._nothing = np.zeros((0, bank.views))
         self.open_smoothed = self._nothing
         self.marks = np.full(3, np.inf)
@@ -148,7 +148,7 @@ class Judging:
     def too_far(self, at: Placed, rates: Float64, least_rate: float) -> Bool:
         """Tell which rows are too far out to count as normal, by their places and rates [n] and the least supported."""
         rare: Bool = rates <= max(_OUTLYING * self.rate, _LEAST_COUNTED, least_rate)
-        return rare | (at.values > self.reference.strays)
+        return rare | (at.values >= self.reference.strays)
 
     def _smooth(self, turn: Turn, views: list[View]) -> list[View]:
         """Advance the smoothed scores of the slots by the turn's new rows; returns those of all its rows, and shares.
@@ -194,7 +194,7 @@ class Judging:
     def strays(self, block: Block, scored: Scored) -> Bool:
         """Tell which rows [n] of a complete block lie by themselves far beyond all that the gate has for normal."""
         sketches = self._bank.sketches[block.slots, 1]
-        stray: Bool = common(scored.distance.astype(np.float64), sketches) > self.gating.strays
+        stray: Bool = common(scored.distance.astype(np.float64), sketches) >= self.gating.strays
         return stray
 
     def learn(self, block: Block, scored: Scored, ended: Ended) -> None:
@@ -203,19 +203,20 @@ class Judging:
         Rows that are faulty stay out, and of the gate's reference those beyond it, too. So do those so far out that
         the reference supports no rate for them: of a young one it cannot be told whether it is under a hundredth of the
         target, and a few dozen such rows would hide the fault that they are of. The sketch of a slot that knows few
-        rows follows them all the same: it may be wrong itself (see `bounded`).
+        rows follows them all the same: it may be wrong itself (see `bounded`). References hold strays apart themselves.
         """
         able, learned, faulty = ended.able, ended.learned, ended.faulty
         far = self.too_far(scored.at, scored.rates, scored.least_rate)
         sound = able & ~faulty & (scored.rates <= 1.0)
         normal = sound & ~far
-        self.reference.learn(self._let_in(block, scored, normal & scored.warm, able))
+        let_in = normal | (sound & self.reference.holds(scored.at.values))
+        self.reference.learn(self._let_in(block, scored, let_in & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.views[0].distance, sound & seeded, far)
         if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
-            warm = counted & scored.warm
-            self.gating.learn(scaled(distance[warm], self._bank.sketches[block.slots[warm], 1]).bins)
+            at = scaled(distance, self._bank.sketches[block.slots, 1])
+            self.gating.learn(at.bins[(counted | ended.strays) & scored.warm])
             self._follow(1, block, distance, sound & learned & seeded, far)
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance

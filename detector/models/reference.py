@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.alerting import BEYOND
-from detector.types import Float64, Int64
+from detector.models.strays import OUTER, Outer, behind_gap, unlikely
+from detector.models.tail import Tail
+from detector.types import Bool, Float64, Int64
 
 _PER_OCTAVE = 32
 _OCTAVES = 60
@@ -40,46 +42,6 @@ _LEAST_SHAPE = -0.1
 lies behind would have no rate at all, and so never enter the reference."""
 _ATOM = 0.25
 """A bin that holds this share of the tail is a value of discrete features."""
-_OUTER, _CENSORED = 0.05, 0.1
-"""What lies far beyond all others is told from this share of the reference, but for the outermost share of that: strays
-that are fewer than one row in two hundred hardly move it, where a few of them make any mean excess what they like."""
-_LUMP, _SURELY = 0.11, 2.5
-"""Share of the outer twentieth that a bin may hold, and the standard errors beyond it: of exponential excesses the
-first bin holds .09, of Student's .11; where one holds more values come in lumps, of which the rare ones are no strays.
-(Of counts it was .18 to .7; by .25 one seed of ten called what one row in 1,400 exceeds a stray, for ever.)"""
-_MEAN_WITHIN = (0.3232, 0.172, 1.9)
-"""The mean of the values within the 90 % quantile of a generalised Pareto distribution, over that quantile, is the
-first of these less the second times its shape, within .01 from -.5 to .75 (by the integral); of n rows the shape is
-known to the third / sqrt(n) (by simulation)."""
-_LEAST_STRAY = 1e-6
-_MOST_SHAPE = 0.5
-"""Beyond it the moments that the tail is fitted by do not exist."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Tail:
-    """Excesses over `start`, which a share `rate` of events exceeds, follow GPD(shape, scale)."""
-
-    start: float
-    rate: float
-    shape: float
-    scale: float
-
-    def rates(self, distance: Float64) -> Float64:
-        """Return the rate of events beyond each distance [n], all of them past `start`."""
-        excess = (distance - self.start) / self.scale
-        if abs(self.shape) < 1e-6:
-            return self.rate * np.exp(-excess)
-        grown = np.maximum(1.0 + self.shape * excess, 0.0)
-        rates: Float64 = self.rate * np.where(grown > 0, grown, 0.0) ** (-1.0 / self.shape)
-        return rates if self.shape > 0 else np.where(grown > 0, rates, 0.0)
-
-    def value(self, rate: float) -> float:
-        """Return the value that a share `rate`, no more than the tail's own, exceeds."""
-        ratio = self.rate / rate
-        if abs(self.shape) < 1e-6:
-            return self.start + self.scale * math.log(ratio)
-        return self.start + self.scale * (math.pow(ratio, self.shape) - 1.0) / self.shape
 
 
 class Placed(NamedTuple):
@@ -102,19 +64,23 @@ class Reference:
     half_life is in events; while there are fewer, they count by their number, the newest twice the mean: the first
     distances of a model are not those that it settles at. Changes only in `learn`, at block boundaries.
 
-    What lies so far beyond all others that it is none of this distribution is taken out again, as soon as that can be
-    told: else a few strays among the first rows would make a tail that hides all that come later. So strays are told
-    of each time while they are fewer than about one row in two hundred, until centroids take them for normal.
+    Strays count for nothing: they are told of each time while they are fewer than one row in two hundred, until
+    centroids take them for normal. Those behind a gap are held, to be told as such, and what is unlikely is cut off.
 
-    strays  the value from which on that is so; inf = it cannot be told yet, or values are discrete
+    cut       whether what the tail makes unlikely is a stray, too
+    unlikely  the value from which on it is; inf = unknown
+    strays    the value from which on rows are strays; inf = there are none
     """
 
     half_life: float
+    cut: bool = True
     counts: Float64 = field(default_factory=lambda: np.zeros(_BINS))
+    _usual: Float64 = field(init=False)
     _above: Float64 = field(init=False)
-    _tail: _Tail | None = field(init=False)
+    _tail: Tail | None = field(init=False)
     total: float = field(init=False)
     strays: float = field(init=False)
+    unlikely: float = field(init=False)
 
     def __post_init__(self) -> None:
         self._fit()
@@ -162,6 +128,10 @@ class Reference:
         tail = self._tail
         return self.threshold(rate) if tail is None or rate >= tail.rate else tail.value(rate)
 
+    def holds(self, values: Float64) -> Bool:
+        """Tell which values [n] are those of strays that are held, to be told as such."""
+        return (values >= self.strays) & (values < self.unlikely)
+
     def learn(self, bins: Int64) -> None:
         """Add the distances of a block, by their bins [n]."""
         if len(bins):
@@ -169,46 +139,34 @@ class Reference:
             young = 1.0 - len(bins) / (2.0 * self.total + len(bins))
             self.counts = self.counts * min(young, 2.0 ** (-len(bins) / self.half_life)) + added
             self._fit()
-            stray = int(np.searchsorted(_EDGES, self.strays))
-            if self._above[min(stray, _BINS)] > 0.0:
-                self.counts[stray:] = 0.0
+            never = int(np.searchsorted(_EDGES, self.unlikely))
+            if self.counts[never:].any():
+                self.counts[never:] = 0.0
                 self._fit()
 
     def _fit(self) -> None:
-        self._above = np.zeros(_BINS + 1)
-        np.cumsum(self.counts[::-1], out=self._above[-2::-1])
-        self.total = float(self._above[0])
-        self.strays = self._first_stray()
+        self._go_by(self.counts)
+        first = self._first(OUTER)
+        outer = Outer(_EDGES[first:], self.counts[first:], self._above[first:], self.total)
+        self.unlikely = unlikely(outer, self.least_rate) if self.cut else math.inf
+        self.strays, gap = self.unlikely, behind_gap(outer)
+        if gap is not None:
+            self.strays = min(self.strays, float(_EDGES[first + gap]))
+            self._go_by(np.where(np.arange(_BINS) < first + gap, self.counts, 0.0))
         self._tail = self._fit_tail()
 
-    def _first_stray(self) -> float:
-        """Return the value that one row in 30 times as many as are held, or in a million, would exceed; inf = unknown.
-
-        As a generalised Pareto distribution says that has the quantile within which nine tenths of the outer rows are,
-        and their mean: its shape is one standard error above, and no lighter than exponential.
-        """
-        first = self._first(_OUTER)
-        held = float(self._above[first])
-        if held < _LEAST_EXCESSES or self.counts[first:].max() > _LUMP * held + _SURELY * math.sqrt(_LUMP * held):
-            return math.inf
-        start, most = float(_EDGES[first]), (1.0 - _CENSORED) * held
-        within = np.diff(np.minimum(held - self._above[first:], most))
-        last = int(np.flatnonzero(within)[-1])
-        part = float(within[last] / self.counts[first + last])
-        bound = float((1.0 - part) * _EDGES[first + last] + part * _EDGES[first + last + 1]) - start
-        mean = float(((_CENTRES[first:] - start) * within).sum()) / most
-        at_zero, by_shape, uncertain = _MEAN_WITHIN
-        shape = (at_zero - mean / bound) / by_shape + uncertain / math.sqrt(held)
-        shape = min(max(shape, 0.0), _MOST_SHAPE)
-        scale = bound / _Tail(0.0, 1.0, shape, 1.0).value(_CENSORED)
-        return _Tail(start, held / self.total, shape, scale).value(max(_LEAST_STRAY, self.least_rate))
+    def _go_by(self, usual: Float64) -> None:
+        """Take these counts [bins] for all that is usual."""
+        self._usual, self._above = usual, np.zeros(_BINS + 1)
+        np.cumsum(usual[::-1], out=self._above[-2::-1])
+        self.total = float(self._above[0])
 
     def _first(self, share: float) -> int:
         """Return the first bin from which on no more than that share is held."""
         first = _BINS + 1 - int(np.searchsorted(self._above[::-1], share * self.total, side="right"))
         return min(first, _BINS - 1)
 
-    def _fit_tail(self) -> _Tail | None:
+    def _fit_tail(self) -> Tail | None:
         if self.total * _TAIL < _LEAST_EXCESSES:
             return None
         first = self._first(min(_TAIL, _MOST_EXCESSES / self.total))
@@ -217,7 +175,7 @@ class Reference:
             return None
         start = float(_EDGES[first])
         # No dot product: its bits depend on which BLAS kernel a processor gets.
-        excess, weight = _CENTRES[first:] - start, self.counts[first:]
+        excess, weight = _CENTRES[first:] - start, self._usual[first:]
         if weight.max() > _ATOM * held:
             return None  # few values, each of them often: between such there is no tail to interpolate
         mean = float((excess * weight).sum()) / held
@@ -230,4 +188,4 @@ class Reference:
         further = max(first, self._first(_COUNTED / self.total))
         beyond = float(_EDGES[further])
         held = float(self._above[further])
-        return _Tail(beyond, held / self.total, shape, max(scale + shape * (beyond - start), _LEAST_SCALE * scale))
+        return Tail(beyond, held / self.total, shape, max(scale + shape * (beyond - start), _LEAST_SCALE * scale))

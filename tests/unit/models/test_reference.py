@@ -167,14 +167,18 @@ def test_of_a_heavy_tail_nothing_is_a_stray(seed: int) -> None:
     assert learned(values).total == pytest.approx(learned(np.minimum(values, 5.0)).total, rel=1e-4)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_of_what_comes_in_lumps_the_rare_values_are_no_strays(seed: int) -> None:
-    rng, outer = np.random.default_rng(seed), [4.3, 4.4, 4.6, 4.7, 4.8, 5.0, 5.1, 5.2]
-    values = np.where(rng.random(50_000) < 0.07, rng.choice(outer, 50_000), 2.0)
-    values[rng.random(50_000) < 7e-4] = 14.4
-    reference = learned(values)
-    assert reference.strays == np.inf
-    assert reference.quantile(1e-4) > 14.0
+@pytest.mark.parametrize("cut", [True, False])
+def test_strays_behind_a_gap_are_held_until_they_are_usual(cut: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+    values = draw("exponential", 20_000, 13) + 4.0
+    reference = Reference(1e9, cut=cut)
+    for start in range(0, len(values), 200):
+        many = 1 if start < 10_000 else 10
+        reference.learn(placed(np.append(values[start : start + 200], np.full(many, 22.0))).bins)
+        if start == 9800:
+            assert 14.0 < reference.strays <= 22.0
+            assert reference.threshold(1e-4) < 16.0
+            assert reference.holds(np.array([13.0, 22.0])).tolist() == [False, reference.unlikely > 22.0]
+    assert reference.quantile(1e-3) == pytest.approx(22.0, rel=0.1)
 
 
 def test_what_is_saved_in_the_middle_goes_on_the_same() -> None:
