@@ -18,7 +18,7 @@ class Ended(NamedTuple):
     gated   they lie beyond the learning gate, and went to quarantine
     usable  they have features enough to be scored
     faulty  they may not count as normal: their slot had an incident, or a stray that its smoothed scores remember
-    strays  they lie by themselves beyond all that the gate has for normal, without an incident of their slot
+    lone    they lie by themselves beyond all that the gate has for normal, without an incident of their slot
     over    an incident of their slot resolved with them
     """
 
@@ -27,7 +27,7 @@ class Ended(NamedTuple):
     barred: Bool
     usable: Bool
     faulty: Bool
-    strays: Bool
+    lone: Bool
     over: Bool
 
     @property

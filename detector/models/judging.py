@@ -64,7 +64,7 @@ class Judging:
         self._filters = Filters.of(detection.events)
         self._relations = Relations(bank.shape.features, rules_of(detection)) if relates(detection) else None
         self.reference = Reference(detection.alerting.reference)
-        self.gating = Reference(detection.alerting.reference, cut=False)
+        self.gating = Reference(detection.alerting.reference)
         self._nothing = np.zeros((0, bank.views))
         self.open_smoothed = self._nothing
         self.marks = np.full(3, np.inf)
@@ -203,7 +203,8 @@ class Judging:
         Rows that are faulty stay out, and of the gate's reference those beyond it, too. So do those so far out that
         the reference supports no rate for them: of a young one it cannot be told whether it is under a hundredth of the
         target, and a few dozen such rows would hide the fault that they are of. The sketch of a slot that knows few
-        rows follows them all the same: it may be wrong itself (see `bounded`). References hold strays apart themselves.
+        rows follows them all the same: it may be wrong itself (see `bounded`). Strays behind a gap are let in all the
+        same, and held apart.
         """
         able, learned, faulty = ended.able, ended.learned, ended.faulty
         far = self.too_far(scored.at, scored.rates, scored.least_rate)
@@ -216,7 +217,7 @@ class Judging:
         if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
             at = scaled(distance, self._bank.sketches[block.slots, 1])
-            self.gating.learn(at.bins[(counted | ended.strays) & scored.warm])
+            self.gating.learn(at.bins[(counted | (ended.lone & self.gating.holds(at.values))) & scored.warm])
             self._follow(1, block, distance, sound & learned & seeded, far)
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance

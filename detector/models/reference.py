@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detector.config.alerting import BEYOND
-from detector.models.strays import OUTER, Outer, behind_gap, unlikely
+from detector.models.strays import OUTER, ROW, Outer, behind_gap, unlikely
 from detector.models.tail import Tail
 from detector.types import Bool, Float64, Int64
 
@@ -67,13 +67,11 @@ class Reference:
     Strays count for nothing: they are told of each time while they are fewer than one row in two hundred, until
     centroids take them for normal. Those behind a gap are held, to be told as such, and what is unlikely is cut off.
 
-    cut       whether what the tail makes unlikely is a stray, too
     unlikely  the value from which on it is; inf = unknown
     strays    the value from which on rows are strays; inf = there are none
     """
 
     half_life: float
-    cut: bool = True
     counts: Float64 = field(default_factory=lambda: np.zeros(_BINS))
     _usual: Float64 = field(init=False)
     _above: Float64 = field(init=False)
@@ -138,6 +136,8 @@ class Reference:
             added = np.bincount(bins, minlength=_BINS)
             young = 1.0 - len(bins) / (2.0 * self.total + len(bins))
             self.counts = self.counts * min(young, 2.0 ** (-len(bins) / self.half_life)) + added
+            stray = int(np.searchsorted(_EDGES, self.strays))
+            self.counts[stray:][self.counts[stray:] < ROW] = 0.0
             self._fit()
             never = int(np.searchsorted(_EDGES, self.unlikely))
             if self.counts[never:].any():
@@ -148,7 +148,7 @@ class Reference:
         self._go_by(self.counts)
         first = self._first(OUTER)
         outer = Outer(_EDGES[first:], self.counts[first:], self._above[first:], self.total)
-        self.unlikely = unlikely(outer, self.least_rate) if self.cut else math.inf
+        self.unlikely = unlikely(outer, self.least_rate)
         self.strays, gap = self.unlikely, behind_gap(outer)
         if gap is not None:
             self.strays = min(self.strays, float(_EDGES[first + gap]))

@@ -2,7 +2,7 @@
 
 A few of them among the first rows of a stream would make a tail of the reference that hides all that come later. Two
 things tell them, both from the outermost twentieth of what is held. A gap, wider than any tail would leave by chance,
-sets them apart, however few rows there are and whatever the shape of the tail. And beyond what one row in a million
+sets them apart, however few they are and whatever the shape of the tail. And beyond what one row in a million
 would exceed as the better part of that twentieth has it, there should be none: that is less sure, but finds faults that
 came one after another and left no gap. Neither tells anything of values that come in lumps, as counts do.
 """
@@ -29,15 +29,15 @@ _CHANCE = 1e-3
 the jth largest lies beyond that of the next by shape / j on average, and by as many times that as an exponential
 variable has (Renyi, 1953). Of nine kinds of rows without strays (normal, Student's, log-normal, waves, counts ...), in
 seven layouts, none had such a gap among 30,000 rows, and two among 8,000, in twenty draws each."""
-_LEAST_GAP = 0.15
+LEAST_GAP = 0.06
 """Nor is the gap less, of that logarithm, however many lie beyond: several modes have valleys between them."""
-_ROW = 0.5
-"""What a bin must hold to hold anything: what a row left behind long ago closes no gap."""
-_LUMP_AT_GAP, _LUMP, _SURELY = 0.18, 0.11, 2.5
-"""Shares of the outer twentieth that a bin may hold, and the standard errors beyond: of exponential excesses the first
-bin holds .09, of Student's .11, of a single feature's beyond the outermost of many centroids .15. Where one holds more
-values come in lumps, with gaps between them, and no smooth tail: rare ones are no strays. (Of counts it was .18 to .7;
-by .25 one seed of ten had what one row in 1,400 exceeds for unlikely, for ever.)"""
+ROW = 0.5
+"""What a bin must hold to hold anything: what a row left behind long ago closes no gap, nor is it a stray."""
+_LUMP, _SURELY = 0.11, 2.5
+"""Share of the outer twentieth that a bin may hold, and the standard errors beyond: of exponential excesses the first
+bin holds .09, of Student's .11. Where one holds more values come in lumps, with gaps between them, and no smooth tail:
+rare ones are no strays. (Of counts it was .18 to .7; by .25 one seed of ten had what one row in 1,400 exceeds for a
+stray, for ever.)"""
 _CENSORED = 0.1
 """The outermost share of the twentieth, which the fit leaves out: strays that are fewer than one row in two hundred
 hardly move it, where a few of them make any mean excess what they like."""
@@ -62,24 +62,25 @@ class Outer(NamedTuple):
     beyond: Float64
     total: float
 
-    def is_lumpy(self, most: float) -> bool:
-        """Tell whether there are too few rows to tell, or a bin holds more than that share of them."""
+    @property
+    def tells(self) -> bool:
+        """Whether there are rows enough, which do not come in lumps."""
         held = float(self.beyond[0])
-        return held < _LEAST_HELD or float(self.counts.max()) > most * held + _SURELY * math.sqrt(most * held)
+        return held >= _LEAST_HELD and float(self.counts.max()) <= _LUMP * held + _SURELY * math.sqrt(_LUMP * held)
 
 
 def behind_gap(outer: Outer) -> int | None:
     """Return the number of the first bin behind a gap that is no chance; None = there is no gap."""
-    if outer.is_lumpy(_LUMP_AT_GAP):
+    if not outer.tells:
         return None
-    taken = np.flatnonzero(outer.counts >= _ROW)
+    taken = np.flatnonzero(outer.counts >= ROW)
     nearer, further = taken[:-1], taken[1:]
     # A generalised Pareto variable of that shape, and of mean 1, is Pareto's, less 1.
     before = outer.edges[0] - 1.0
     gap = np.log((outer.edges[further] - before) / (outer.edges[nearer + 1] - before))
-    beyond = outer.beyond[further]
+    beyond = np.maximum(outer.beyond[further], 1.0)  # a row is one, however long ago it was
     chance = np.exp(-gap * beyond / _MOST_SHAPE)
-    apart = further[(gap >= _LEAST_GAP) & (chance <= _CHANCE) & (beyond <= _FEW * outer.total)]
+    apart = further[(gap >= LEAST_GAP) & (chance <= _CHANCE) & (beyond <= _FEW * outer.total)]
     return int(apart[0]) if len(apart) else None
 
 
@@ -89,7 +90,7 @@ def unlikely(outer: Outer, least_rate: float) -> float:
     As a generalised Pareto distribution says that has the quantile within which nine tenths of the outer rows are,
     and their mean: its shape is one standard error above, and no lighter than exponential.
     """
-    if outer.is_lumpy(_LUMP):
+    if not outer.tells:
         return math.inf
     edges, counts, beyond = outer.edges, outer.counts, outer.beyond
     held, start = float(beyond[0]), float(edges[0])

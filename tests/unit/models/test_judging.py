@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -56,3 +58,15 @@ def test_spikes_that_come_again_and_again_from_the_outset_are_told_of(preset: st
     assert {*spikes[spikes > 2700]} <= {*told.flagged}, "one row in 400 is as far out as these, and no usual one"
     opened = sum(happened.phase is Phase.OPEN for happened in told.transitions)
     assert opened <= len(spikes) + 4, "and hardly anything else is told of"
+
+
+def test_spikes_that_begin_late_and_come_again_and_again_do_not_become_usual() -> None:
+    config = {"source": {"kind": "computer"}, "preset": "metrics", "events": {"features": [*"abcdef"]}}
+    model = DictStore().model(Detection.of(Config.model_validate({**config, "alerting": {"false_alarm_rate": 1e-4}})))
+    values = np.random.default_rng(4).normal(50.0, 1.0, (16_000, 6))
+    spikes = np.arange(5000, 16_000, 220)
+    values[spikes, spikes % 6] += 20.0
+    given = dataclasses.replace(rows(values), times=1.8e9 + 0.05 * np.arange(len(values)))
+    told = np.isin(spikes, model.advance(given).flagged)
+    assert told.sum() >= len(spikes) - 2
+    assert told[-10:].all()

@@ -167,18 +167,29 @@ def test_of_a_heavy_tail_nothing_is_a_stray(seed: int) -> None:
     assert learned(values).total == pytest.approx(learned(np.minimum(values, 5.0)).total, rel=1e-4)
 
 
-@pytest.mark.parametrize("cut", [True, False])
-def test_strays_behind_a_gap_are_held_until_they_are_usual(cut: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+def test_strays_behind_a_gap_are_held_until_they_are_usual() -> None:
     values = draw("exponential", 20_000, 13) + 4.0
-    reference = Reference(1e9, cut=cut)
-    for start in range(0, len(values), 200):
-        many = 1 if start < 10_000 else 10
-        reference.learn(placed(np.append(values[start : start + 200], np.full(many, 22.0))).bins)
-        if start == 9800:
-            assert 14.0 < reference.strays <= 22.0
+    reference = Reference(1e9)
+    for start in range(0, len(values), 500):
+        many = 1 if start < 10_000 else 25
+        reference.learn(placed(np.append(values[start : start + 500], np.full(many, 18.0))).bins)
+        if start == 9500:
+            assert 13.0 < reference.strays <= 18.0
             assert reference.threshold(1e-4) < 16.0
-            assert reference.holds(np.array([13.0, 22.0])).tolist() == [False, reference.unlikely > 22.0]
-    assert reference.quantile(1e-3) == pytest.approx(22.0, rel=0.1)
+            assert reference.holds(np.array([13.0, 18.0, 1000.0])).tolist() == [False, True, False]
+    assert reference.quantile(1e-3) == pytest.approx(18.0, rel=0.05)
+
+
+def test_strays_of_long_ago_fade_and_leave_no_trace() -> None:
+    values, reference = draw("exponential", 40_000, 17) + 4.0, Reference(2000.0)
+    thresholds = []
+    for number, start in enumerate(range(0, len(values), 250)):
+        block = values[start : start + 250]
+        reference.learn(placed(np.append(block, np.full(1, 40.0)) if number < 20 else block).bins)
+        if number >= 20:
+            thresholds.append(reference.threshold(1e-3))
+    assert max(thresholds) < 14.0
+    assert reference.counts[placed(np.array([40.0])).bins] == 0.0
 
 
 def test_what_is_saved_in_the_middle_goes_on_the_same() -> None:
