@@ -2,9 +2,10 @@
 
 A few of them among the first rows of a stream would make a tail of the reference that hides all that come later. Two
 things tell them, both from the outermost twentieth of what is held. A gap, wider than any tail would leave by chance,
-sets them apart, however few they are and whatever the shape of the tail. And beyond what one row in a million
-would exceed as the better part of that twentieth has it, there should be none: that is less sure, but finds faults that
-came one after another and left no gap. Neither tells anything of values that come in lumps, as counts do.
+sets them apart, however few they are and whatever the shape of the tail, if it has but a variance. And beyond what one
+row in a million would exceed, as the better part of that twentieth has it, there should be none: that is less sure, but
+finds faults that came one after another and left no gap. Neither tells anything of values that come in lumps, as counts
+do.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _MOST_SHAPE = 0.5
 _CHANCE = 1e-3
 """A gap sets strays apart if it has no greater chance behind a tail of that shape: of Pareto's values the logarithm of
 the jth largest lies beyond that of the next by shape / j on average, and by as many times that as an exponential
-variable has (Renyi, 1953). Of nine kinds of rows without strays (normal, Student's, log-normal, waves, counts ...), in
-seven layouts, none had such a gap among 30,000 rows, and two among 8,000, in twenty draws each."""
+variable has (Renyi, 1953). A reference looks at dozens of gaps, again and again: what one sets apart by chance counts
+once more as soon as rows that come between have closed it."""
 LEAST_GAP = 0.06
 """Nor is the gap less, of that logarithm, however many lie beyond: several modes have valleys between them."""
 ROW = 0.5
