@@ -63,8 +63,8 @@ def test_spikes_that_come_again_and_again_from_the_outset_are_told_of(preset: st
 def test_spikes_that_begin_late_and_come_again_and_again_do_not_become_usual() -> None:
     config = {"source": {"kind": "computer"}, "preset": "metrics", "events": {"features": [*"abcdef"]}}
     model = DictStore().model(Detection.of(Config.model_validate({**config, "alerting": {"false_alarm_rate": 1e-4}})))
-    values = np.random.default_rng(4).normal(50.0, 1.0, (16_000, 6))
-    spikes = np.arange(5000, 16_000, 220)
+    values = np.random.default_rng(4).normal(50.0, 1.0, (12_000, 6))
+    spikes = np.arange(5000, 12_000, 200)
     values[spikes, spikes % 6] += 20.0
     given = dataclasses.replace(rows(values), times=np.linspace(1.8e9, 1.8e9 + 0.05 * len(values), len(values)))
     told = np.isin(spikes, model.advance(given).flagged)
