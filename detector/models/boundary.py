@@ -23,15 +23,16 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     able = block.usable & (bank.modes[block.slots] != FREEZE) & ~barred
     gates = bank.gates[block.slots]
     gated = able & (gates > 0) & (scored.distance > gates)
-    faulty, strays = model.faulty, model.judging.strays(block, scored)
-    lone = strays & able & ~faulty
+    faulty, gating = model.faulty, model.judging.gating
+    by_itself = model.judging.by_itself(block, scored)
+    lone = able & ~faulty & gating.holds(by_itself.values)
     if len(model.judging.alphas):
-        faulty = faulty | echoes.follow(bank.echoing, block.slots, strays)
+        faulty = faulty | echoes.follow(bank.echoing, block.slots, by_itself.values >= gating.strays)
     ended = Ended(able, gated, barred, block.usable, faulty, lone, model.over)
     learned = ended.learned
     model.notable.ended(block.number, ended)
     model.beside.ended(block, scored, ended, model.budget.rate)
-    model.judging.learn(block, scored, ended)
+    model.judging.learn(block, scored, ended, by_itself)
     model.judging.over(block.slots[model.over])
     model.faulty = model.over = np.zeros(0, np.bool_)
     model.budget.learn(int(block.usable.sum()), block.time, supported=model.reference.least_rate)

@@ -18,7 +18,7 @@ class Ended(NamedTuple):
     gated   they lie beyond the learning gate, and went to quarantine
     usable  they have features enough to be scored
     faulty  they may not count as normal: their slot had an incident, or a stray that its smoothed scores remember
-    lone    they lie by themselves beyond all that the gate has for normal, without an incident of their slot
+    lone    strays by themselves, without an incident of their slot, that the gate's reference holds as such
     over    an incident of their slot resolved with them
     """
 

@@ -191,13 +191,13 @@ class Judging:
         new = np.column_stack([view.distance for view in scored.views])
         self.open_smoothed = np.concatenate([self.open_smoothed, new])
 
-    def strays(self, block: Block, scored: Scored) -> Bool:
-        """Tell which rows [n] of a complete block lie by themselves far beyond all that the gate has for normal."""
-        sketches = self._bank.sketches[block.slots, 1]
-        stray: Bool = common(scored.distance.astype(np.float64), sketches) >= self.gating.strays
-        return stray
+    def by_itself(self, block: Block, scored: Scored) -> Placed:
+        """Find the places of a complete block's rows [n], each by itself, as the learning gate goes by them."""
+        if not self._apart:
+            return scored.at
+        return scaled(scored.distance.astype(np.float64), self._bank.sketches[block.slots, 1])
 
-    def learn(self, block: Block, scored: Scored, ended: Ended) -> None:
+    def learn(self, block: Block, scored: Scored, ended: Ended, by_itself: Placed) -> None:
         """Let the rows of a complete block that may count as normal into the references and the slots' sketches.
 
         Rows that are faulty stay out, and of the gate's reference those beyond it, too. So do those so far out that
@@ -216,8 +216,7 @@ class Judging:
         self._follow(0, block, scored.views[0].distance, sound & seeded, far)
         if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
-            at = scaled(distance, self._bank.sketches[block.slots, 1])
-            self.gating.learn(at.bins[(counted | (ended.lone & self.gating.holds(at.values))) & scored.warm])
+            self.gating.learn(by_itself.bins[(counted | ended.lone) & scored.warm])
             self._follow(1, block, distance, sound & learned & seeded, far)
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance
