@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from detector.models import echoes, pace
+from detector.models import echoes, habit, pace
 from detector.models.blocks import Block
 from detector.models.ended import Ended
 from detector.models.learning import FREEZE
@@ -28,7 +28,8 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     lone = able & ~faulty & gating.holds(by_itself.values)
     if len(model.judging.alphas):
         faulty = faulty | echoes.follow(bank.echoing, block.slots, by_itself.values >= gating.strays)
-    ended = Ended(able, gated, barred, block.usable, faulty, lone, model.over)
+    held = habit.follow(bank, block.slots, faulty, promote_after=model.detection.model.promote_after)
+    ended = Ended(able, gated, barred, block.usable, *held, lone, model.over)
     learned = ended.learned
     model.notable.ended(block.number, ended)
     model.beside.ended(block, scored, ended, model.budget.rate)

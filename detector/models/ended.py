@@ -18,6 +18,7 @@ class Ended(NamedTuple):
     gated   they lie beyond the learning gate, and went to quarantine
     usable  they have features enough to be scored
     faulty  they may not count as normal: their slot had an incident, or a stray that its smoothed scores remember
+    habitual, beset  their slot is faulty habitually, or was of late (see `habit`)
     lone    strays by themselves, without an incident of their slot, that the gate's reference holds as such
     over    an incident of their slot resolved with them
     """
@@ -27,6 +28,8 @@ class Ended(NamedTuple):
     barred: Bool
     usable: Bool
     faulty: Bool
+    habitual: Bool
+    beset: Bool
     lone: Bool
     over: Bool
 

@@ -32,6 +32,7 @@ class Header(msgspec.Struct, frozen=True):
     incidents      entities whose incidents are open, and `ending` the incidents that ended at the last boundary
     reference      float64 [bins] of smoothed scores, and of those that the learning gate goes by
     marks          float64 [3] that the gates of slots are set by
+    beset          share of the rows whose slots had faults of late
     budget         what the rate from which on rows are flagged follows from
     kept           number of the block before which the last upkeep was due, and event time then, `kept_at`
     absence        who is absent
@@ -56,6 +57,7 @@ class Header(msgspec.Struct, frozen=True):
     reference: bytes
     gate_reference: bytes
     marks: bytes
+    beset: float
     budget: Running
     kept: int
     absence: State

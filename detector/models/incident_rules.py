@@ -29,8 +29,8 @@ class Rules(NamedTuple):
     rows as chance alone puts beyond the lower threshold do not break the calm (0 = any does).
     It ends after `silence` without a row of its slot; if `paced`, after a long pause by the slot's pace where that is
     longer.
-    An incident with a burst of more than `fault_count` rows beyond the first may be no chance, for `fault_time`: see
-    `follow`. If `parted`, a calm row ends a burst that is none.
+    An incident with a burst of more than `fault_count` rows beyond the first may be no chance: see `follow`. If
+    `parted`, a calm row ends a burst that is none.
     """
 
     n: int
@@ -45,7 +45,6 @@ class Rules(NamedTuple):
     silence: float
     paced: bool
     fault_count: float
-    fault_time: float
     parted: bool
 
     @classmethod
@@ -66,7 +65,6 @@ class Rules(NamedTuple):
             NO_DATA_TIME if no_data == "auto" else no_data or math.inf,
             no_data == "auto",
             _CLUSTER * geometric_mean(smoothing) if smoothing else _ALONE,
-            detection.model.promote_after,
             bool(smoothing),
         )
 

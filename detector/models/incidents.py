@@ -65,9 +65,9 @@ class Incidents:
         """Advance the incidents by new rows; returns what happened, which [n] are faulty, what became of each.
 
         Faulty ones may not count as normal: they come within an incident that is no chance, in a burst of more
-        anomalous rows than one event makes, far more frequent than was asked for; until it has lasted so long that it
-        is what is normal now. It goes by what came before the row, never by the row itself: to leave out whatever
-        alerts would lower the threshold, so that more and more alerts.
+        anomalous rows than one event makes, far more frequent than was asked for (until that is a habit: see `habit`).
+        It goes by what came before the row, never by the row itself: to leave out whatever alerts would lower the
+        threshold, so that more and more alerts.
         """
         slots, judged = seen.slots, seen.judged
         stirring = judged & (seen.flagged | (self._bank.incident_at[slots] > 0))
@@ -113,8 +113,7 @@ class Incidents:
         loud = rates <= chance
         was = bursts.follow(state, places, bursts.Rows(flagged, self.rules.parted & ~loud, self.rules.fault_rows))
         frequent = was.flagged - 1 > _DENSE * seen.rate * was.rows
-        recent = times - state["start"][places] < self.rules.fault_time
-        faulty: Bool = (was.burst >= self.rules.fault_rows) & frequent & recent
+        faulty: Bool = (was.burst >= self.rules.fault_rows) & frequent
         counted, at_counted = rows[flagged], places[flagged]
         np.add.at(state["rows"], places, 1)
         np.add.at(state["count"], at_counted, 1)

@@ -20,6 +20,7 @@ from detector.models.blocks import Block
 from detector.models.calibration import FAR, bounded, common, exceeded, followed, scaled
 from detector.models.ended import Ended
 from detector.models.filtering import Filters, filtered
+from detector.models.habit import Few
 from detector.models.incident_rules import Rules
 from detector.models.known import Known
 from detector.models.learning import QUARANTINE
@@ -52,6 +53,7 @@ class Judging:
     gating         of scores: what the learning gate goes by
     open_smoothed  float64 [n, V] smoothed scores of the open block's rows, of each view
     rate           the share of normal rows that may be flagged, from the last boundary on
+    few            whether slots that had faults of late are few
     marks          float64 [3] what learning gates go by, on the references' scale, as of the last upkeep: `gating`'s
                    quantile of rate 1e-3 and its alert threshold, and the alert threshold of `reference`; inf = unknown
     """
@@ -68,7 +70,7 @@ class Judging:
         self._nothing = np.zeros((0, bank.views))
         self.open_smoothed = self._nothing
         self.marks = np.full(3, np.inf)
-        self.rate = 1.0
+        self.rate, self.few = 1.0, Few()
 
     def configure(self, detection: Detection) -> None:
         """Go on by another configuration, of a model of the same form.
@@ -84,9 +86,9 @@ class Judging:
             self._relations.rules = rules_of(detection)
         self.reference.half_life = self.gating.half_life = detection.alerting.reference
 
-    def restore(self, smoothed: Float64, reference: Float64, gating: Float64, marks: Float64) -> None:
-        """Take up what a checkpoint holds: `open_smoothed`, the counts of the references, and `marks`."""
-        self.open_smoothed, self.marks = smoothed.reshape(-1, self._bank.views), marks
+    def restore(self, smoothed: Float64, reference: Float64, gating: Float64, marks: Float64, beset: float) -> None:
+        """Take up what a checkpoint holds: `open_smoothed`, the counts of the references, `marks` and `few`."""
+        self.open_smoothed, self.marks, self.few = smoothed.reshape(-1, self._bank.views), marks, Few(beset)
         self.reference.restore(reference)
         self.gating.restore(gating)
 
@@ -203,21 +205,23 @@ class Judging:
         Rows that are faulty stay out, and of the gate's reference those beyond it, too. So do those so far out that
         the reference supports no rate for them: of a young one it cannot be told whether it is under a hundredth of the
         target, and a few dozen such rows would hide the fault that they are of. The sketch of a slot that knows few
-        rows follows them all the same: it may be wrong itself (see `bounded`). Strays behind a gap are let in all the
-        same, and held apart.
+        rows follows them all the same: it may be wrong itself (see `bounded`), and so is that of one whose faults are a
+        habit. Strays behind a gap are let in all the same, and held apart.
         """
         able, learned, faulty = ended.able, ended.learned, ended.faulty
         far = self.too_far(scored.at, scored.rates, scored.least_rate)
         sound = able & ~faulty & (scored.rates <= 1.0)
         normal = sound & ~far
         let_in = normal | (sound & self.reference.holds(scored.at.values))
+        let_in &= ~self.few.left_out(ended.beset, scored.rates <= self.rate)
         self.reference.learn(self._let_in(block, scored, let_in & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
-        self._follow(0, block, scored.views[0].distance, sound & seeded, far)
+        beyond = far & ~ended.habitual
+        self._follow(0, block, scored.views[0].distance, sound & seeded, beyond)
         if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
             self.gating.learn(by_itself.bins[(counted | ended.lone) & scored.warm])
-            self._follow(1, block, distance, sound & learned & seeded, far)
+            self._follow(1, block, distance, sound & learned & seeded, beyond)
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance
             unusual = faulty | (scored.rates <= self.rate)

@@ -35,7 +35,7 @@ def restore(
     model.absences = Absences(model.bank, model.slots, detection, saved.absence)
     model.absences.know(heads)
     references = float64(saved.reference), float64(saved.gate_reference)
-    model.judging.restore(float64(saved.smoothed), *references, float64(saved.marks))
+    model.judging.restore(float64(saved.smoothed), *references, float64(saved.marks), saved.beset)
     rows = np.frombuffer(saved.rows, "<f4").reshape(-1, model.shape.features)
     placed = np.frombuffer(saved.placed, np.bool_)
     slots = np.where(placed, model.slots.look_up(saved.entities), -1)
@@ -68,6 +68,7 @@ def header(model: Parts) -> bytes:
         reference=model.judging.reference.counts.astype("<f8").tobytes(),
         gate_reference=model.judging.gating.counts.astype("<f8").tobytes(),
         marks=model.judging.marks.astype("<f8").tobytes(),
+        beset=model.judging.few.share,
         kept=model.upkeep.since,
         kept_at=model.upkeep.at if math.isfinite(model.upkeep.at) else None,
         absence=model.absences.state,

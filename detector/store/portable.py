@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-FORMAT = 4
+FORMAT = 5
 _MAGIC = b"detector-partition "
 _FRAME = struct.Struct("<II")
 _BATCH_BYTES = 1 << 20

@@ -15,12 +15,13 @@ from detector.types import Checkpoint, Partition, Position
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 4
+FORMAT = 5
 """Version of the tables and of the states in them; a file with another one is refused.
 
 2  what slots keep of incidents follows their states, where there is any; what they were before has a table of its own
 3  slots keep their usual interval and for how long a stray echoes, incidents how noisy they are
 4  incidents keep the rows of their burst
+5  slots keep the share of their time in which they were faulty
 """
 
 APPLICATION = 0x64657463

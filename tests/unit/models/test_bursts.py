@@ -16,7 +16,7 @@ ONE_FAULT = [LOUD] * 15
 
 
 def faulty(rates: list[float], *, parted: bool) -> Bool:
-    incidents = started(RULES._replace(fault_count=6.0, fault_time=1e9, quiet_rows=10, quiet_time=1e9, parted=parted))
+    incidents = started(RULES._replace(fault_count=6.0, quiet_rows=10, quiet_time=1e9, parted=parted))
     return incidents.follow(seen([0] * len(rates), rates, list(map(float, range(len(rates))))))[1]
 
 

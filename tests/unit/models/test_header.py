@@ -38,6 +38,7 @@ HEADER = Header(
     reference=np.linspace(0, 1, 7).tobytes(),
     gate_reference=np.linspace(1, 2, 7).tobytes(),
     marks=np.array([5.0, np.inf, 7.0]).tobytes(),
+    beset=0.25,
     budget=Running(5.0, 10.0, 100.0, 2.5, 1.5, 2, 1, 7, 3, 1e-4),
     kept=64,
     labels={"ü": {"site": "ams"}},
