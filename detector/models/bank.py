@@ -54,8 +54,8 @@ class Bank(Columns):
     interval        float64 [S]             usual interval between its rows, seconds (see `pace`); NaN = unknown
     beat            float64 [S]             its last row's partition event time, of complete blocks; NaN = none yet
     since           float64 [S]             event time since which the slot's scores are high; NaN = they are not
-    echoing         int32   [S]             rows for which its smoothed scores go on to remember a stray
-    faulty_share    float32 [S]             share of the time in which it was faulty, of late (see `habit`)
+    echoing         int64   [S]             rows for which its smoothed scores go on to remember a stray
+    faulty_share    float64 [S]             share of the time in which it was faulty, of late (see `habit`)
     relations       records [S]             what is known of its features' relations, where that is kept at all:
                                             `relations_state.state_of` names its fields
     rows_learned    int64   [S]

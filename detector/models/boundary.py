@@ -28,7 +28,7 @@ def complete(model: Parts, turn: Turn, scored: Scored) -> None:
     lone = able & ~faulty & gating.holds(by_itself.values)
     if len(model.judging.alphas):
         faulty = faulty | echoes.follow(bank.echoing, block.slots, by_itself.values >= gating.strays)
-    held = habit.follow(bank, block.slots, faulty, promote_after=model.detection.model.promote_after)
+    held = habit.follow(bank, block.slots, able, faulty, promote_after=model.detection.model.promote_after)
     ended = Ended(able, gated, barred, block.usable, *held, lone, model.over)
     learned = ended.learned
     model.notable.ended(block.number, ended)

@@ -9,7 +9,7 @@ from detector.models.calibration import prior
 from detector.models.relations_state import begun
 from detector.models.relations_state import state_of as relations_of
 from detector.models.shape import Shape
-from detector.types import Float32, Float64, Int32, Int64
+from detector.types import Float32, Float64, Int64
 
 
 def record_of(shape: Shape, *, smoothed: int, history: int, relations: bool) -> np.dtype[np.void]:
@@ -27,8 +27,8 @@ def record_of(shape: Shape, *, smoothed: int, history: int, relations: bool) -> 
             ("interval", np.float64),
             ("beat", np.float64),
             ("since", np.float64),
-            ("echoing", np.int32),
-            ("faulty_share", np.float32),
+            ("echoing", np.int64),
+            ("faulty_share", np.float64),
             ("rows_learned", np.int64),
             ("kept_up", np.int64),
             *([("relations", relations_of(shape.features))] if relations else []),
@@ -116,12 +116,12 @@ class Columns:
         return self._slots["since"]
 
     @property
-    def echoing(self) -> Int32:
+    def echoing(self) -> Int64:
         """Rows for which the slot's smoothed scores go on to remember a stray [S]."""
         return self._slots["echoing"]
 
     @property
-    def faulty_share(self) -> Float32:
+    def faulty_share(self) -> Float64:
         """Share of the time in which it was faulty, of late [S]."""
         return self._slots["faulty_share"]
 

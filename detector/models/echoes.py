@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from detector.features.grouping import Grouped
-from detector.types import Bool, Int32, Int64
+from detector.types import Bool, Int64
 
 LASTING = 64
 """Rows, with the stray itself: of half-lives of 1, 10 and 100 rows the mean remembers a five-hundredth of it then."""
 
 
-def follow(left: Int32, slots: Int64, stray: Bool) -> Bool:
+def follow(left: Int64, slots: Int64, stray: Bool) -> Bool:
     """Tell which rows [n] of a complete block are strays, or come so soon behind one of their slot.
 
     `left` [S] is for how many rows of each slot that goes on, and is advanced in place; rows of slot -1 have none.

@@ -17,8 +17,9 @@ class Ended(NamedTuple):
     able    their slots may learn, and they are no known faults, which are `barred`
     gated   they lie beyond the learning gate, and went to quarantine
     usable  they have features enough to be scored
-    faulty  they may not count as normal: their slot had an incident, or a stray that its smoothed scores remember
-    habitual, beset  their slot is faulty habitually, or was of late (see `habit`)
+    faulty  they may not count as normal: their slot had an incident, or a stray that its smoothed scores remember, and
+            that is no habit of it
+    beset   their slot had a fault of late (see `habit`)
     lone    strays by themselves, without an incident of their slot, that the gate's reference holds as such
     over    an incident of their slot resolved with them
     """
@@ -28,7 +29,6 @@ class Ended(NamedTuple):
     barred: Bool
     usable: Bool
     faulty: Bool
-    habitual: Bool
     beset: Bool
     lone: Bool
     over: Bool

@@ -205,23 +205,23 @@ class Judging:
         Rows that are faulty stay out, and of the gate's reference those beyond it, too. So do those so far out that
         the reference supports no rate for them: of a young one it cannot be told whether it is under a hundredth of the
         target, and a few dozen such rows would hide the fault that they are of. The sketch of a slot that knows few
-        rows follows them all the same: it may be wrong itself (see `bounded`), and so is that of one whose faults are a
-        habit. Strays behind a gap are let in all the same, and held apart.
+        rows follows them all the same: it may be wrong itself (see `bounded`). Strays behind a gap are let in all the
+        same, and held apart. Anomalous rows of the few slots that had faults of late are not let in.
         """
         able, learned, faulty = ended.able, ended.learned, ended.faulty
         far = self.too_far(scored.at, scored.rates, scored.least_rate)
         sound = able & ~faulty & (scored.rates <= 1.0)
         normal = sound & ~far
         let_in = normal | (sound & self.reference.holds(scored.at.values))
-        let_in &= ~self.few.left_out(ended.beset, scored.rates <= self.rate)
+        if self._detection.events.entity is not None:
+            let_in &= ~self.few.left_out(ended.beset, scored.rates <= self.rate)
         self.reference.learn(self._let_in(block, scored, let_in & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
-        beyond = far & ~ended.habitual
-        self._follow(0, block, scored.views[0].distance, sound & seeded, beyond)
+        self._follow(0, block, scored.views[0].distance, sound & seeded, far)
         if self._apart:
             distance, counted = scored.distance.astype(np.float64), normal & learned
             self.gating.learn(by_itself.bins[(counted | ended.lone) & scored.warm])
-            self._follow(1, block, distance, sound & learned & seeded, beyond)
+            self._follow(1, block, distance, sound & learned & seeded, far)
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance
             unusual = faulty | (scored.rates <= self.rate)

@@ -28,7 +28,7 @@ ROWS = st.lists(st.tuples(st.integers(-1, 3), st.sampled_from([True, *[False] * 
 @given(st.lists(ROWS, min_size=1, max_size=4))
 @settings(max_examples=50, deadline=None)
 def test_it_is_so_many_rows_of_the_slot_however_they_come_in_blocks(blocks: list[list[tuple[int, bool]]]) -> None:
-    left, expected_left = np.zeros(4, np.int32), dict.fromkeys(range(4), 0)
+    left, expected_left = np.zeros(4, np.int64), dict.fromkeys(range(4), 0)
     for block in blocks:
         slots, stray = [slot for slot, _ in block], [is_stray for _, is_stray in block]
         echo = follow(left, np.array(slots, np.int64), np.array(stray, np.bool_))

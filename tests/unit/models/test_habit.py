@@ -21,12 +21,13 @@ def started(interval: float = 60.0) -> Bank:
     bank.reserve(3)
     bank.clear(np.arange(3))
     bank.interval[:3] = interval
-    bank.sketches[:3, :, 2] = 20_000.0
     return bank
 
 
 def block(bank: Bank, slots: list[int], faulty: list[bool]) -> Held:
-    return follow(bank, np.array(slots, np.int64), np.array(faulty, np.bool_), promote_after=DAY)
+    return follow(
+        bank, np.array(slots, np.int64), np.ones(len(slots), np.bool_), np.array(faulty, np.bool_), promote_after=DAY
+    )
 
 
 def days(bank: Bank, number: float, *, faulty: bool) -> Bool:
@@ -34,10 +35,20 @@ def days(bank: Bank, number: float, *, faulty: bool) -> Bool:
     return np.concatenate([block(bank, [0] * 10, [faulty] * 10).faulty for _ in range(round(number * 144))])
 
 
-def test_one_fault_is_held_for_promote_after() -> None:
-    held = days(started(), 2.0, faulty=True)
-    assert held.sum() == pytest.approx(1440, rel=0.02)
+@pytest.mark.parametrize(("rows_of_each", "interval"), [(1, 1.0), (250, 0.04), (1, 10.0), (1, 60.0), (10, 60.0)])
+def test_one_fault_is_held_for_promote_after(rows_of_each: int, interval: float) -> None:
+    bank, blocks = started(interval), round(1.5 * DAY / (rows_of_each * interval))
+    held = np.array([block(bank, [0] * rows_of_each, [True] * rows_of_each).faulty.all() for _ in range(blocks)])
+    assert held.mean() == pytest.approx(2.0 / 3.0, rel=0.02)
     assert held[: held.sum()].all(), "and then no more"
+
+
+def test_what_may_not_learn_has_no_habits() -> None:
+    bank, frozen = started(), np.zeros(10, np.bool_)
+    for _ in range(300):
+        held = follow(bank, np.zeros(10, np.int64), frozen, ~frozen, promote_after=DAY)
+    assert held.faulty.all()
+    assert not bank.faulty_share.any()
 
 
 def test_faults_of_more_than_a_third_of_each_day_become_a_habit() -> None:
@@ -55,16 +66,6 @@ def test_faults_of_less_than_a_third_of_each_day_do_not() -> None:
     for _ in range(20):
         assert days(bank, 0.25, faulty=True).all()
         days(bank, 0.75, faulty=False)
-
-
-def test_a_sketch_counts_for_few_rows_when_its_slot_has_a_habit_once() -> None:
-    bank = started()
-    days(bank, 1.1, faulty=True)
-    assert bank.sketches[0, :, 2].tolist() == [500.0, 500.0]
-    bank.sketches[0, :, 2] = 9000.0
-    days(bank, 0.5, faulty=True)
-    assert bank.sketches[0, 0, 2] == 9000.0
-    assert bank.sketches[1, 0, 2] == 20_000.0, "and nobody else's does"
 
 
 def test_a_slot_is_beset_for_days_behind_a_fault_and_not_for_ever() -> None:
