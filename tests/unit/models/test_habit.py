@@ -35,7 +35,7 @@ def days(bank: Bank, number: float, *, faulty: bool) -> Bool:
     return np.concatenate([block(bank, [0] * 10, [faulty] * 10).faulty for _ in range(round(number * 144))])
 
 
-@pytest.mark.parametrize(("rows_of_each", "interval"), [(1, 1.0), (250, 0.04), (1, 10.0), (1, 60.0), (10, 60.0)])
+@pytest.mark.parametrize(("rows_of_each", "interval"), [(1, 5.0), (250, 0.04), (1, 30.0), (1, 60.0), (10, 60.0)])
 def test_one_fault_is_held_for_promote_after(rows_of_each: int, interval: float) -> None:
     bank, blocks = started(interval), round(1.5 * DAY / (rows_of_each * interval))
     held = np.array([block(bank, [0] * rows_of_each, [True] * rows_of_each).faulty.all() for _ in range(blocks)])
