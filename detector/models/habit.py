@@ -55,7 +55,7 @@ class Few:
     of no other host stood out. Its own sketch follows it. But where such slots are no minority their anomalous rows are
     let in: with all that alerts left out the threshold would fall, and ever more alert.
 
-    share  of the rows that were of such slots, over the last thousands
+    share  of the rows that were of such slots, over the last tens of thousands
     """
 
     share: float = 0.0
