@@ -63,7 +63,7 @@ class Few:
     def left_out(self, beset: Bool, flagged: Bool) -> Bool:
         """Tell which rows [n] of a complete block stay out of the reference, by the share before it, which follows."""
         few = self.share <= _FEW
-        self.share += (1.0 - 2.0 ** (-len(beset) / _RECENT)) * (float(beset.mean()) - self.share)
+        self.share += (1.0 - 2.0 ** (-len(beset) / _RECENT)) * (int(np.count_nonzero(beset)) / len(beset) - self.share)
         return beset & flagged & few
 
 
@@ -73,9 +73,9 @@ def follow(bank: Bank, slots: Int64, able: Bool, faulty: Bool, *, promote_after:
     The shares follow the rows that are `able` to learn, in place: what is a habit counts as if it were faulty still.
     """
     shares, counted = bank.faulty_share, able & (slots >= 0)
-    unusual, beset = faulty.copy(), np.zeros(len(slots), np.bool_)
+    beset = np.zeros(len(slots), np.bool_)
     if not counted.any() or not (faulty.any() or shares[slots[counted]].any()):
-        return Held(unusual, beset)
+        return Held(faulty, beset)
     present, group = distinct(slots[counted], bank.capacity)
     rows = np.bincount(group, minlength=len(present))
     now = np.bincount(group, faulty[counted], minlength=len(present)) / rows
@@ -83,6 +83,7 @@ def follow(bank: Bank, slots: Int64, able: Bool, faulty: Bool, *, promote_after:
     before = shares[present]
     after = now + kept * (before - now)
     shares[present] = np.where((now == 0.0) & (after < _OVER), 0.0, after)
+    unusual = faulty.copy()
     unusual[counted] &= (before <= _MOST)[group]
     beset[counted] = (before > _LATELY)[group]
     return Held(unusual, beset)

@@ -212,9 +212,9 @@ class Judging:
         far = self.too_far(scored.at, scored.rates, scored.least_rate)
         sound = able & ~faulty & (scored.rates <= 1.0)
         normal = sound & ~far
-        let_in = normal | (sound & self.reference.holds(scored.at.values))
+        let_in, flagged = normal | (sound & self.reference.holds(scored.at.values)), scored.rates <= self.rate
         if self._detection.events.entity is not None:
-            let_in &= ~self.few.left_out(ended.beset, scored.rates <= self.rate)
+            let_in &= ~self.few.left_out(ended.beset, flagged)
         self.reference.learn(self._let_in(block, scored, let_in & scored.warm, able))
         seeded = ~self._bank.unseeded(block.slots)
         self._follow(0, block, scored.views[0].distance, sound & seeded, far)
@@ -224,14 +224,13 @@ class Judging:
             self._follow(1, block, distance, sound & learned & seeded, far)
         if self._relations is not None and scored.related is not None:
             states, distance = self._bank.relations, scored.views[1].distance
-            unusual = faulty | (scored.rates <= self.rate)
             promoted = self._relations.learn(
                 states,
                 block,
                 scored.related,
                 able=able,
                 learned=learned,
-                unusual=unusual,
+                unusual=faulty | flagged,
                 interval=self._bank.interval[block.slots],
             )
             pending.follow(
